@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every finding's advice, followed to the letter: the finding is gone and no other takes its place.
+"""The advice of every finding, followed to the letter: it removes the finding and adds no other.
 
-A new rule needs a line here, or a reason in `BY_HAND` why no machine can follow its advice.
+A new rule needs a line in this file, or a reason in `BY_HAND` why its advice cannot be followed.
 `tests/support/advice.py` explains scenes and steps.
 """
 
@@ -88,17 +88,17 @@ OTHER_MODEL: Final = model(salt=99)
 
 
 def row_mutation(*where: Any, to: Any, baseline: bool = False) -> Mutation:
-    """A member of a row with another value."""
+    """Set a member of a row to another value."""
     return Mutation("registry.json", put("models", *where, to=to), baseline)
 
 
 def lost(*where: Any, baseline: bool = False) -> Mutation:
-    """A member of a row that is gone."""
+    """Remove a member of a row."""
     return Mutation("registry.json", drop("models", *where), baseline)
 
 
 def exported(name: str, made: bytes, row: str, field: str = "sha256") -> Mutation:
-    """Another file under the name of a row's, with its digest in the row."""
+    """Replace a file of a row, and write its digest into the row."""
     digest = put("models", row, field, to=sha256(made))
     return Mutation(name, together((name, content(made)), ("registry.json", digest)))
 
@@ -210,7 +210,7 @@ SLIPS: Final = [
            put_back("quant.int8.onnx")),
     Advice("ART302", Mutation("probe.onnx", content(OTHER_MODEL)), "--accept probe", command),
     Advice("ART302", Mutation("s1.onnx.data", flip()),
-           "export the sidecar with them, then: provenance",
+           "export the sidecar with it, then: provenance",
            then(data_named, command)),
     Advice("ART302", Mutation("s1.onnx.data", flip()), "restore the file", about_back),
     Advice("ART302", Mutation("s1.onnx", flip()), "Restore the file", about_back),
@@ -271,7 +271,7 @@ SLIPS: Final = [
     Advice("ART310", "opset-shared-by-row-and-sidecar", "in both: provenance check --fix", command),
     Advice("ART311", Mutation("s1.onnx.data", copy("s3.onnx.data")), "Remove it", removed),
     Advice("ART312", Mutation("s1.onnx", reexport(1, external=())),
-           "Remove the file, if it is there",
+           "Remove the file, if it exists",
            then(edited("model/s1.onnx.data", remove()), command)),
     Advice(
         "ART314",
@@ -374,7 +374,7 @@ SLIPS: Final = [
     Advice("BAS810", Mutation("../provenance.toml", text("example.org", "example.com"), True),
            "put the former value back", put_back()),
 ]  # fmt: skip
-"""Slips in a registry that is as it should be."""
+"""Single mistakes in a correct registry."""
 
 CASES: Final = [
     Advice("REG102", "registry-with-duplicate-ids", "a unique id",
@@ -554,7 +554,7 @@ BY_HAND: Final[dict[str, str]] = {
     "SIG604": "whom to trust is a decision, and changes the policy that was released",
     **dict.fromkeys(("USE002", "USE003", "USE008", "USE009", "USE010"), _OTHERS),
 }
-"""Rules whose advice no machine can follow, and why."""
+"""Rules whose advice a test cannot follow, each with the reason."""
 
 
 @pytest.fixture(scope="session")

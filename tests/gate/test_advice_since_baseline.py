@@ -136,7 +136,7 @@ def retrain(repository: Repository, id: str = "b") -> None:
     ("field", "code", "help"),
     [
         ("sha256", "REG101", "provenance hash"),
-        ("opset", "BAS802", "Write what is true of the present files"),
+        ("opset", "BAS802", "Write the value for the present files"),
     ],
 )
 def test_a_lost_field_of_former_bytes_is_not_to_be_put_back(
@@ -163,7 +163,9 @@ def test_a_lost_sidecar_of_former_bytes_is_not_to_be_put_back(repository: Reposi
     repository.save()
     found = only(repository)
     assert found.code == "BAS808"
-    assert found.help.startswith("Export the sidecar with the model: the former one is of other")
+    assert found.help.startswith(
+        "Export the sidecar with the model: the former one describes other"
+    )
 
 
 # --- one cause, one finding -----------------------------------------------------------------------

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BAS8xx where a case of `tests/cases/` would not show it: places, fixes, bounds, odd baselines."""
+"""BAS8xx beyond the cases of `tests/cases/`: positions, fixes, limits and unusual baselines."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def only(report: Report, code: str) -> Finding:
 
 
 def place(finding: Finding, repository: Repository) -> str:
-    """The line that a finding points at."""
+    """Return the line that a finding points at."""
     assert finding.position is not None
     return repository.registry.read_text("utf-8").splitlines()[finding.position.line - 1].strip()
 
@@ -69,7 +69,7 @@ def three(repository: Repository) -> Repository:
 # --- where a row that is gone is reported ---------------------------------------------------------
 
 
-def test_a_row_that_is_gone_is_reported_where_it_stood(three: Repository) -> None:
+def test_a_lost_row_is_reported_at_its_former_position(three: Repository) -> None:
     three.rows = [three.rows[0], three.rows[2]]
     found = only(judged(three), "BAS801")
     assert found.position is not None
@@ -208,7 +208,7 @@ def test_a_field_is_missed_beside_one_that_another_rule_misses(repository: Repos
 def test_digests_of_external_data_are_missed_while_one_model_cannot_be_read(
     repository: Repository, unreadable: str
 ) -> None:
-    """What that model keeps its weights in is not known."""
+    """The external data of the unreadable model is not known."""
     row = repository.add_int8("q", external_data_sha256={"q.data": "0" * 64})
     keep(repository)
     repository.write(unreadable, b"\x00")
@@ -362,11 +362,11 @@ def test_a_seed_is_promoted_by_the_verdict_on_its_ensemble(repository: Repositor
     assert codes(judged(repository)) == []
     verdict = repository.path("ens_seed_flip_PROMOTE.json")
     verdict.write_text(verdict.read_text().replace('"verdict": "PROMOTE"', '"verdict": "HOLD"'))
-    assert "BAS804" not in codes(judged(repository))  # ENS513 says so, of the ensemble
+    assert "BAS804" not in codes(judged(repository))  # ENS513 reports it for the ensemble
     assert codes(judged(repository, "ens_seed0")) == ["BAS804"]  # where ensembles are not judged
 
 
-def test_a_promotion_by_hand_is_told_at_the_first_thing_that_stops_it(
+def test_a_promotion_by_hand_is_reported_at_the_first_obstacle(
     repository: Repository,
 ) -> None:
     (row,) = repository.add_ensemble("ens", 1, training_recipe={"in_features": 9, "epochs": 1})
@@ -409,13 +409,15 @@ def test_a_new_production_row_is_no_promotion(repository: Repository) -> None:
 
 
 @pytest.mark.parametrize("rule", ["BAS801", "BAS802", "BAS806", "BAS807", "BAS809"])
-def test_without_a_baseline_no_deferral_of_these_rules_rings(three: Repository, rule: str) -> None:
+def test_without_a_baseline_deferrals_of_these_rules_are_not_stale(
+    three: Repository, rule: str
+) -> None:
     three.defer(rule, ["a"])
     assert codes(judged(three, baseline="none")) == []
     assert codes(judged(three)) == ["DEF901"]
 
 
-def test_a_deferral_rings_when_the_baseline_has_moved_on(three: Repository) -> None:
+def test_a_deferral_is_stale_once_the_baseline_has_the_change(three: Repository) -> None:
     del three.rows[2]
     three.path("c.onnx").unlink()
     three.defer("BAS801", ["c"])
@@ -550,7 +552,7 @@ def test_a_kind_that_the_sidecar_refutes_is_reported_once(repository: Repository
     assert codes(judged(repository)) == ["BAS805", "SID408"]
 
 
-def test_a_kind_that_changed_is_told_behind_one_that_a_sidecar_refutes(
+def test_a_changed_kind_is_reported_after_one_that_a_sidecar_refutes(
     repository: Repository,
 ) -> None:
     repository.add_sidecar(repository.add("a"))
@@ -565,18 +567,18 @@ def test_a_kind_that_changed_is_told_behind_one_that_a_sidecar_refutes(
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "shown"),
     [("x", '"x"'), ("x" * 78, f'"{"x" * 78}"'), ("x" * 79, f'"{"x" * 78}…')],
 )
-def test_a_lost_field_of_the_registry_is_told_in_80_characters(
-    three: Repository, value: str, told: str
+def test_a_lost_field_of_the_registry_is_shown_in_80_characters(
+    three: Repository, value: str, shown: str
 ) -> None:
     root = three.root.parent / "baseline"
     registry = json.loads(three.registry.read_text("utf-8"))
     kept = root / "model" / "registry.json"
     kept.write_text(json.dumps({"notes": value} | registry, indent=2), "utf-8")
     found = only(judged(three), "BAS807")
-    assert found.message == f"no `notes`; {root} has {told}"
+    assert found.message == f"no `notes`; {root} has {shown}"
     assert found.position is not None
     assert (found.position.line, found.position.column) == (1, 1)
 
@@ -596,7 +598,7 @@ def test_a_manifest_under_another_name_is_not_gone(repository: Repository) -> No
     assert codes(judged(repository)) == []
 
 
-def test_of_an_ensemble_that_is_gone_no_record_is_missed(repository: Repository) -> None:
+def test_records_of_a_removed_ensemble_are_not_missed(repository: Repository) -> None:
     stale_ensemble(repository)
     repository.rows.clear()
     repository.add("m")
@@ -629,7 +631,7 @@ def test_a_manifest_is_missed_behind_an_ensemble_that_is_gone(repository: Reposi
 
 
 def test_a_lost_manifest_is_reported_once_and_not_for_each_seed(repository: Repository) -> None:
-    """SID407 would miss it too for the seed that has a sidecar of the present bytes."""
+    """SID407 would also report it for the seed with a sidecar of the present bytes."""
     stale_ensemble(repository)
     fresh = repository.rows[0]
     sidecar = json.loads(repository.path("ens_seed0.json").read_text("utf-8"))
@@ -653,7 +655,9 @@ def test_a_lost_manifest_of_production_seeds_is_one_finding(repository: Reposito
     assert {"SID417", "SID407"} & set(codes(judged(repository)))
 
 
-def test_a_lost_verdict_is_told_at_the_first_row_of_its_ensemble(repository: Repository) -> None:
+def test_a_lost_verdict_is_reported_at_the_first_row_of_its_ensemble(
+    repository: Repository,
+) -> None:
     stale_ensemble(repository)
     repository.path("ens_seed_flip_PROMOTE.json").unlink()
     assert place(only(judged(repository), "BAS809"), repository) == '"onnx": "ens_seed0.onnx",'
@@ -723,7 +727,7 @@ def test_a_commit_that_is_not_here_is_no_clean_run(three: Repository) -> None:
         judged(three, baseline="git:v9")
 
 
-def test_a_link_to_the_registry_in_a_commit_is_no_registry(three: Repository) -> None:
+def test_a_link_to_the_registry_in_a_commit_is_refused(three: Repository) -> None:
     git = GitRepository.init(three.root)
     three.registry.rename(three.path("real.json"))
     three.registry.symlink_to("real.json")
@@ -761,7 +765,9 @@ def test_a_configured_path_is_relative_to_the_root_and_a_given_one_to_where_one_
     ("text", "hint"),
     [("main", "git:main"), ("origin/main", "git:origin/main"), ("v3.0.0", "git:origin/main")],
 )
-def test_a_path_that_is_none_is_perhaps_a_commit(text: str, hint: str, three: Repository) -> None:
+def test_the_hint_for_a_missing_path_is_that_it_may_be_a_commit(
+    text: str, hint: str, three: Repository
+) -> None:
     with pytest.raises(InputError) as caught:
         judged(three, baseline=text)
     assert hint in str(caught.value.help)
@@ -837,7 +843,7 @@ def test_a_digest_that_is_no_text_is_shown_as_it_is(repository: Repository) -> N
     assert other_bytes(RowEvidence(row.entry), {"sha256": 7}) == "the model is missing"
 
 
-def test_of_a_file_that_is_no_registry_no_other_file_is_blamed(three: Repository) -> None:
+def test_an_invalid_registry_is_not_reported_at_another_file(three: Repository) -> None:
     (three.root / "NOTES.md").write_text("# Notes\n")
     with pytest.raises(InputError) as caught:
         judged(three, baseline=str(three.root / "NOTES.md"))
@@ -942,7 +948,7 @@ def test_a_sidecar_of_former_bytes_is_not_to_be_put_back(everything: Repository)
 def test_a_sidecar_of_a_model_under_another_name_is_not_put_back(
     everything: Repository, name: str
 ) -> None:
-    """The baseline has none of that name."""
+    """The baseline has no sidecar of that name."""
     everything.write(f"{name}.onnx", everything.path("plain.onnx").read_bytes())
     everything.path("plain.onnx").unlink()
     everything.path("plain.json").unlink()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a signed row is compared with: every field, both sidecars, the deferrals that cover it."""
+"""Comparison of a row with the signed one: every field, both sidecars, and its deferrals."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.support.statements import sign_again
 
 
 @pytest.mark.parametrize("value", [None, "", 0, False])
-def test_a_field_that_was_added_is_no_field_without_a_value(
+def test_an_added_field_with_an_empty_value_is_a_change(
     repository: Repository, value: object
 ) -> None:
     repository.add("m")["own"] = value
@@ -33,7 +33,7 @@ def test_a_field_that_was_added_is_no_field_without_a_value(
 
 
 @pytest.mark.parametrize("value", [None, "", 0, False])
-def test_a_field_that_was_removed_was_signed_even_without_a_value(
+def test_a_removed_field_with_an_empty_value_is_a_change(
     repository: Repository, value: object
 ) -> None:
     row = repository.add("m")
@@ -44,7 +44,7 @@ def test_a_field_that_was_removed_was_signed_even_without_a_value(
 
 
 @pytest.mark.parametrize("of_the_model", ["none", "as it was signed"])
-def test_the_sidecar_of_a_variant_is_compared_whatever_the_models_is(
+def test_the_sidecar_of_a_variant_is_compared_separately(
     repository: Repository, of_the_model: str
 ) -> None:
     row = repository.add_int8("m")
@@ -71,15 +71,15 @@ def on_another_corpus(tmp_path: Path, key: KeyPair) -> Repository:
     return repository.released()
 
 
-def test_what_was_deferred_of_the_ensemble_is_in_force_for_one_row_too(
+def test_a_deferral_of_the_ensemble_is_in_force_for_a_single_row(
     on_another_corpus: Repository,
 ) -> None:
-    """Alone, a row does not show what its ensemble is deferred for. It is not gone for that."""
+    """If one row is verified, rules about its ensemble are not judged, but their deferrals hold."""
     assert codes(on_another_corpus.verify()) == []
     assert codes(on_another_corpus.verify("ens_seed0")) == []
 
 
-def test_a_deferral_of_the_row_that_is_gone_is_told_for_one_row_too(
+def test_a_removed_deferral_is_reported_for_a_single_row(
     repository: Repository,
 ) -> None:
     repository.add_sidecar(repository.add("m"), sha256="0" * 64)
@@ -93,7 +93,7 @@ def test_a_deferral_of_the_row_that_is_gone_is_told_for_one_row_too(
     "signed",
     [{"rule": "XYZ999"}, {"rule": 5}, {"rule": None}, {}, {"rule": "SID402"}],
 )
-def test_a_signed_deferral_that_is_not_in_force_is_told_whatever_it_is(
+def test_a_signed_deferral_that_is_not_in_force_is_reported_even_if_malformed(
     repository: Repository, key: KeyPair, signed: Any
 ) -> None:
     repository.add("m")
@@ -103,8 +103,8 @@ def test_a_signed_deferral_that_is_not_in_force_is_told_whatever_it_is(
     shutil.copyfile(bundle, bundle.with_name("m.onnx.2.sigstore.json"))
     (finding,) = repository.verify("m").failing
     assert (finding.code, finding.path) == ("ATT706", f"bundles/{bundle.name}")
-    said = f"{signed.get('rule')} until its cause is gone (None)"
-    assert finding.message == f"signed with {said}; in force no deferral"
+    shown = f"{signed.get('rule')} until its cause is gone (None)"
+    assert finding.message == f"signed deferrals: {shown}; in force now: none"
 
 
 def sign_otherwise(repository: Repository, key: KeyPair, edit: Callable[[Any], object]) -> None:
@@ -145,7 +145,7 @@ def sign_otherwise(repository: Repository, key: KeyPair, edit: Callable[[Any], o
         (lambda p: p.update(deferrals=None), "`deferrals`: expected a list"),
     ],
 )  # fmt: skip
-def test_a_predicate_that_does_not_follow_its_type_binds_no_row(
+def test_a_malformed_predicate_does_not_bind_a_row(
     repository: Repository, key: KeyPair, edit: Callable[[Any], object], reason: str
 ) -> None:
     sign_otherwise(repository, key, edit)
@@ -158,15 +158,15 @@ def test_a_predicate_that_does_not_follow_its_type_binds_no_row(
 @pytest.mark.parametrize(
     ("edit", "message"),
     [
-        (lambda p: p["source"]["verbatim"].update(kind="nr"), "`kind` is 'fr'; signed is 'nr'"),
-        (lambda p: p["row"].update(kind="nr"), "`kind` of the canonical row is 'fr'; signed is"),
+        (lambda p: p["source"]["verbatim"].update(kind="nr"), "`kind` is 'fr'; the signed row has"),
+        (lambda p: p["row"].update(kind="nr"), "`kind` of the canonical row is 'fr'; the signed"),
         (lambda p: p["row"].update(classification="unclaimed"), "`classification` of the canon"),
         (lambda p: p["row"].update(origin={"source": "x", "license": "MIT"}), "`origin` of the"),
-        (lambda p: p["files"][0].update(role="external-data"), "is the model of the row; signed"),
-        (lambda p: p["row"].update(comment="x"), "`comment` of the canonical row is None; signed"),
+        (lambda p: p["files"][0].update(role="external-data"), "is the model of the row; it was"),
+        (lambda p: p["row"].update(comment="x"), "`comment` of the canonical row is None; the sig"),
         (lambda p: p["row"].update(gate={}, kind="nr"), "`kind` of the canonical row is 'fr'"),
-        (lambda p: p["source"].update(index="a/registry.json"), "signed as a row of 'a/"),
-        (lambda p: p["source"].update(index="other/registry.json"), "signed as a row of 'other/"),
+        (lambda p: p["source"].update(index="a/registry.json"), "the registry 'a/"),
+        (lambda p: p["source"].update(index="other/registry.json"), "the registry 'other/"),
     ],
 )  # fmt: skip
 def test_a_row_that_its_signer_understood_otherwise_is_another_row(
@@ -214,7 +214,7 @@ def test_external_data_that_was_signed_as_a_model_is_reported(
     ],
     ids=["location", "mapping"],
 )
-def test_where_a_row_stood_and_how_it_was_read_are_not_compared(
+def test_the_position_and_parsing_of_a_row_are_not_compared(
     repository: Repository, key: KeyPair, edit: Callable[[Any], object]
 ) -> None:
     sign_otherwise(repository, key, edit)
@@ -222,7 +222,7 @@ def test_where_a_row_stood_and_how_it_was_read_are_not_compared(
 
 
 @pytest.mark.parametrize("rule", ["RUN001", "BAS801"])
-def test_a_deferral_of_what_no_release_judges_was_not_signed_by_one(
+def test_deferrals_of_phases_without_a_release_are_not_signed(
     repository: Repository, key: KeyPair, rule: str
 ) -> None:
     repository.add("m")
@@ -261,7 +261,9 @@ OTHER_TYPES = ["", "https://a.example/v1", "https://slsa.dev/provenance/v2", "x"
 
 
 @pytest.mark.parametrize("of", OTHER_TYPES)
-def test_a_seed_attestation_is_of_one_type(repository: Repository, key: KeyPair, of: str) -> None:
+def test_a_seed_attestation_must_have_its_predicate_type(
+    repository: Repository, key: KeyPair, of: str
+) -> None:
     repository.add_ensemble("ens")
     repository.released()
     bundle = repository.root / "bundles" / "ens_seed0.onnx.provenance.sigstore.json"
@@ -273,7 +275,9 @@ def test_a_seed_attestation_is_of_one_type(repository: Repository, key: KeyPair,
 
 
 @pytest.mark.parametrize("of", OTHER_TYPES)
-def test_a_release_summary_is_of_one_type(repository: Repository, key: KeyPair, of: str) -> None:
+def test_a_release_summary_must_have_its_predicate_type(
+    repository: Repository, key: KeyPair, of: str
+) -> None:
     repository.add("m")
     repository.released()
     bundle = repository.root / "bundles" / "registry.json.vsa.sigstore.json"
@@ -284,7 +288,7 @@ def test_a_release_summary_is_of_one_type(repository: Repository, key: KeyPair, 
 
 
 @pytest.mark.parametrize("policy", ["0" * 64, "f" * 64, None, 5])
-def test_a_release_under_another_policy_is_not_this_one(
+def test_a_release_under_another_policy_is_reported(
     repository: Repository, key: KeyPair, policy: Any
 ) -> None:
     repository.add("m")
@@ -296,7 +300,7 @@ def test_a_release_under_another_policy_is_not_this_one(
 
 
 @pytest.mark.parametrize("result", ["FAILED", "PASSED_LATER", "passed", "", None])
-def test_a_release_that_did_not_pass_is_none(
+def test_a_summary_without_passed_is_reported(
     repository: Repository, key: KeyPair, result: Any
 ) -> None:
     repository.add("m")
@@ -308,27 +312,29 @@ def test_a_release_that_did_not_pass_is_none(
     assert finding.message.endswith("does not say that the release passed")
 
 
-def test_an_attestation_of_a_seed_whose_sidecar_is_stale_now_has_to_go(
+def test_an_attestation_of_a_seed_with_a_stale_sidecar_must_be_removed(
     repository: Repository,
 ) -> None:
     repository.add_ensemble("ens")
     repository.released()
     sidecar = json.loads(repository.path("ens_seed0.json").read_text("utf-8"))
     repository.write("ens_seed0.json", sidecar | {"sha256": "0" * 64})
-    told = {f.code: f for f in repository.verify("ens_seed0").failing}
-    assert told.keys() == {"SID402", "ATT704", "ATT708"}
-    assert told["ATT708"].help.startswith("Remove bundles/ens_seed0.onnx.provenance.sigstore.json")
-    assert "does not describe these bytes" in told["ATT708"].message
+    failing = {f.code: f for f in repository.verify("ens_seed0").failing}
+    assert failing.keys() == {"SID402", "ATT704", "ATT708"}
+    assert failing["ATT708"].help.startswith(
+        "Remove bundles/ens_seed0.onnx.provenance.sigstore.json"
+    )
+    assert "does not describe these bytes" in failing["ATT708"].message
 
 
-def test_an_attestation_cannot_be_held_against_a_seed_that_nothing_lists_any_more(
+def test_an_attestation_of_a_seed_without_a_manifest_is_reported(
     repository: Repository,
 ) -> None:
     repository.add_ensemble("ens")
     repository.released()
     repository.path("ens.json").unlink()
-    told = {f.code: f for f in repository.verify("ens_seed0").failing}
-    assert "no ensemble manifest lists this seed" in told["ATT708"].message
+    failing = {f.code: f for f in repository.verify("ens_seed0").failing}
+    assert "no ensemble manifest lists this seed" in failing["ATT708"].message
 
 
 def _materials(statement: Any) -> Any:
@@ -358,7 +364,7 @@ def _parameters(statement: Any) -> Any:
         ),
     ],
 )  # fmt: skip
-def test_the_deepest_member_of_an_attestation_that_differs_is_named(
+def test_the_innermost_difference_of_an_attestation_is_named(
     repository: Repository, key: KeyPair, edit: Callable[[Any], object], member: str
 ) -> None:
     repository.add_ensemble("ens")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a row claims, the origin of an imported model, and its gate by the numbers alone."""
+"""Claims of a row, the origin of an imported model, and gates judged by their numbers."""
 
 from __future__ import annotations
 
@@ -355,7 +355,7 @@ PASSED_FOLDS = {"gate_passed": True, "loso_mean_plcc": 0.99, "ship_gate_mean_plc
         ({"gate": PASSED | {"mean_plcc": True, "mean_plcc_threshold": False}}, "ENS511"),
         ({"gate": PASSED | {"per_seed_plccs": {}}}, "SID417"),
         ({"gate": PASSED | {"per_seed_plccs": [0.1]}}, "SID417"),
-        # a failure that is said elsewhere, or in other words
+        # a failure that is recorded elsewhere, or with other words
         ({"gate": PASSED, "training": {"gate": {"passed": False}}}, "ENS511"),
         ({"gate": PASSED, "training": {"gate": {"verdict": "HOLD"}}}, "ENS511"),
         ({"gate": PASSED, "training": {"verdict": "HOLD"}}, "ENS511"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a consumer requires, against statements that a trusted key has signed, whatever they say."""
+"""Requirements of a consumer, checked against statements that a trusted key signed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.support.verifying import verify_model
 
 
 def of_row(repository: Repository, require: Require, **fields: Any) -> list[tuple[str, str]]:
-    """The requirements that a signed row misses, when it is signed with other fields."""
+    """Return the requirements that a row does not meet if it is signed with other fields."""
     assert repository.key is not None
     bundle = repository.root / "bundles" / f"m.onnx{SUFFIX}"
     sign_again(bundle, repository.key, lambda s: s["predicate"]["row"].update(fields))
@@ -43,7 +43,7 @@ def released(repository: Repository) -> Repository:
         ("unclaimed", "it was signed without a claim to be a production model (unclaimed); exp"),
     ],
 )
-def test_a_production_model_was_signed_as_one(
+def test_production_requires_a_row_signed_as_production(
     released: Repository, classification: str, says: str | None
 ) -> None:
     found = of_row(released, Require(production=True), classification=classification)
@@ -62,7 +62,7 @@ def test_a_production_model_was_signed_as_one(
         ("MIT MIT", "its license 'MIT MIT' is not an SPDX license expression; allowed"),
     ],
 )
-def test_a_license_that_is_allowed_is_signed(
+def test_the_signed_license_must_be_allowed(
     released: Repository, license: Any, says: str | None
 ) -> None:
     found = of_row(released, Require(licenses=["MIT"]), license=license)
@@ -80,7 +80,7 @@ def consumed(folder: Path, key: KeyPair, **require: Any) -> Report:
     )
 
 
-def test_of_a_file_alone_the_file_is_named(
+def test_a_finding_about_a_single_file_names_the_file(
     released: Repository, tmp_path: Path, key: KeyPair
 ) -> None:
     folder = fetched(released, tmp_path / "fetched")
@@ -94,13 +94,13 @@ def test_of_a_file_alone_the_file_is_named(
 
 
 def fetched(repository: Repository, folder: Path) -> Path:
-    """The files of a release in one folder, as a consumer has them."""
+    """Return the folder with all files of a release, as a consumer has them."""
     shutil.copytree(repository.models, folder)
     shutil.copytree(repository.root / "bundles", folder, dirs_exist_ok=True)
     return folder
 
 
-def test_of_a_registry_the_model_is_named_too(released: Repository) -> None:
+def test_a_finding_about_a_registry_names_the_model_too(released: Repository) -> None:
     assert released.key is not None
     bundle = released.root / "bundles" / f"m.onnx{SUFFIX}"
     sign_again(bundle, released.key, as_smoke)
@@ -113,12 +113,12 @@ def test_of_a_registry_the_model_is_named_too(released: Repository) -> None:
 
 
 @pytest.mark.parametrize("unsigned", [(), ("a.data",)])
-def test_every_file_of_a_model_is_part_of_the_release(
+def test_every_file_of_a_model_must_be_part_of_the_release(
     repository: Repository, tmp_path: Path, key: KeyPair, unsigned: tuple[str, ...]
 ) -> None:
-    """Weights of another release are told behind a model that is in both.
+    """Weights of another release are reported although the model is in both releases.
 
-    A file that the bundle does not sign is told as that, and hides none of the others.
+    A file that the bundle does not sign is reported too, and does not hide the others.
     """
     names = ("a.data", "b.data")
 
@@ -186,7 +186,7 @@ def test_a_registry_without_the_release_summary_is_reported_once(released: Repos
     assert codes(report) == ["ATT709"]
 
 
-def test_of_a_whole_registry_the_summary_itself_says_what_differs(
+def test_att710_reports_differences_of_a_whole_registry(
     repository: Repository,
 ) -> None:
     repository.add("m")
@@ -198,7 +198,7 @@ def test_of_a_whole_registry_the_summary_itself_says_what_differs(
     }
 
 
-def test_of_a_registry_each_row_with_an_exception_is_told_and_the_summary_is_not(
+def test_each_row_with_a_deferral_is_reported_and_the_summary_is_not(
     tmp_path: Path, key: KeyPair
 ) -> None:
     repository = late(tmp_path / "tree", key).released()

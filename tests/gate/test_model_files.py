@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Findings about the files of a row: each file has its own, at the field that declares it."""
+"""Findings about the files of a row: one for each file, at the field that declares it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def field_at(repository: Repository, line: int) -> str:
 
 
 @pytest.mark.parametrize(("gone", "named"), [("m.onnx", "onnx"), ("m.int8.onnx", "int8_sha256")])
-def test_a_file_that_is_gone_is_told_at_the_field_that_declares_it(
+def test_a_missing_file_is_reported_at_the_field_that_declares_it(
     repository: Repository, gone: str, named: str
 ) -> None:
     repository.add_int8("m")
@@ -33,7 +33,7 @@ def test_a_file_that_is_gone_is_told_at_the_field_that_declares_it(
     assert field_at(repository, finding.position.line) == named
 
 
-def test_a_variant_that_is_no_regular_file_is_told_beside_a_model_that_is(
+def test_a_variant_that_is_not_a_regular_file_is_reported(
     repository: Repository,
 ) -> None:
     repository.add_int8("m")
@@ -43,7 +43,7 @@ def test_a_variant_that_is_no_regular_file_is_told_beside_a_model_that_is(
     assert found == [("ART309", "model/m.int8.onnx")]
 
 
-def test_a_stray_is_told_behind_one_that_is_the_renamed_data_of_a_model(
+def test_a_stray_is_reported_after_renamed_external_data(
     repository: Repository,
 ) -> None:
     repository.add_external("m")
@@ -57,7 +57,7 @@ def test_a_stray_is_told_behind_one_that_is_the_renamed_data_of_a_model(
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "is_stray"),
     [
         *((f"m.onnx{end}", False) for end in (".sha256", ".SHA512", ".md5", ".asc", ".sig")),
         *((f"m{end}", False) for end in (".yaml", ".yml", ".toml", ".md", ".onnx.md", ".pdf")),
@@ -66,15 +66,15 @@ def test_a_stray_is_told_behind_one_that_is_the_renamed_data_of_a_model(
         ("m.sha256.onnx", True),
     ],
 )
-def test_what_is_written_about_a_model_is_no_stray(
-    repository: Repository, name: str, told: bool
+def test_documentation_and_signatures_are_not_strays(
+    repository: Repository, name: str, is_stray: bool
 ) -> None:
     repository.add("m")
     repository.write(name, "x")
-    assert codes(repository.save().check()) == (["ART311"] if told else [])
+    assert codes(repository.save().check()) == (["ART311"] if is_stray else [])
 
 
-def test_data_of_a_model_that_cannot_be_read_is_no_stray_and_another_file_is(
+def test_possible_data_of_an_unreadable_model_is_not_a_stray(
     repository: Repository,
 ) -> None:
     repository.add("m", b"\x00")
@@ -87,7 +87,7 @@ def test_data_of_a_model_that_cannot_be_read_is_no_stray_and_another_file_is(
     ]
 
 
-def test_what_a_model_uses_is_not_known_while_its_variant_cannot_be_read(
+def test_unused_entries_are_not_reported_if_a_variant_cannot_be_read(
     repository: Repository,
 ) -> None:
     row = repository.add_int8("m")
@@ -97,10 +97,10 @@ def test_what_a_model_uses_is_not_known_while_its_variant_cannot_be_read(
     assert codes(repository.save().check()) == ["ART303"]
 
 
-def test_an_unused_entry_is_removed_only_where_no_data_was_renamed(
+def test_an_unused_entry_is_fixed_only_if_no_data_was_renamed(
     repository: Repository,
 ) -> None:
-    """Of two files one is there: the entry nobody uses may be the name that the other had."""
+    """One of two files is missing: the unused entry may be its former name."""
     repository.write("a.data", data(24))
     outside = [External("a.data", tensor="a"), External("b.data", tensor="b")]
     declared = {"a.data": sha256(data(24)), "b.data": "0" * 64, "old.data": "0" * 64}
@@ -123,7 +123,7 @@ def test_an_unused_entry_is_kept_while_data_of_the_variant_is_missing(
 @pytest.mark.parametrize(
     ("count", "named"), [(3, "a.data, b.data, c.data"), (4, "a.data, b.data, c.data and 1 more")]
 )
-def test_three_files_are_named_and_the_rest_is_counted(
+def test_uncovered_files_are_named_up_to_three(
     repository: Repository, count: int, named: str
 ) -> None:
     names = [f"{letter}.data" for letter in "abcde"[:count]]
@@ -137,7 +137,7 @@ def test_three_files_are_named_and_the_rest_is_counted(
 
 @pytest.mark.parametrize("declared", ["0" * 64, "f" * 64])
 @pytest.mark.parametrize("field", ["sha256", "int8_sha256"])
-def test_what_other_bytes_say_is_not_written_into_the_row(
+def test_the_opset_of_a_replaced_model_is_not_written_into_the_row(
     repository: Repository, field: str, declared: str
 ) -> None:
     repository.add_int8("m", opset=18, **{field: declared})
@@ -148,33 +148,33 @@ def test_what_other_bytes_say_is_not_written_into_the_row(
 REPLACED: Final = {
     "no model": (
         content(b"<html>"),
-        "no ONNX model",
+        "it is not an ONNX model",
         "Restore the file: export or fetch it again.",
     ),
-    "that of another row": (of("s2.onnx"), "those of model/s2.onnx (s2)", "Restore the file"),
+    "that of another row": (of("s2.onnx"), "that of model/s2.onnx (s2)", "Restore the file"),
     "another, and its sidecar is not": (
         flip(0.5),
-        "the sidecar names that of the row too",
-        "Restore the file. If a new export is meant, export its sidecar with it first.",
+        "its sidecar has the same digest as the row",
+        "Restore the file. If this is a new export, export its sidecar with it first.",
     ),
 }
-"""Ways in which a file is known not to be meant, what is said of it, and the next step."""
+"""Ways to replace a file by mistake, each with its message and the next step."""
 
 
 @pytest.mark.parametrize("name", REPLACED)
-def test_a_file_that_is_not_meant_is_restored_and_not_hashed(tmp_path: Path, name: str) -> None:
-    change, says, help = REPLACED[name]
+def test_help_for_a_file_replaced_by_mistake_is_to_restore_it(tmp_path: Path, name: str) -> None:
+    change, message, help = REPLACED[name]
     tree = production(tmp_path / "tree").root
     change(tree / "model/s1.onnx")
     (finding,) = check(load_config(tree)).findings
     assert finding.code == "ART302"
-    assert says in finding.message
+    assert message in finding.message
     assert help in finding.help
     assert "--write" not in finding.help
 
 
-def test_a_file_that_its_sidecar_describes_may_be_meant(tmp_path: Path) -> None:
-    """Two digests of the registry are swapped: the files are where they should be."""
+def test_help_for_a_file_that_its_sidecar_describes_is_to_hash_it(tmp_path: Path) -> None:
+    """Two digests in the registry are swapped; the files are the right ones."""
     tree = production(tmp_path / "tree").root
     swap("models", "s1", other="s2", field="sha256")(tree / "model/registry.json")
     for finding in check(load_config(tree)).findings:
@@ -183,12 +183,12 @@ def test_a_file_that_its_sidecar_describes_may_be_meant(tmp_path: Path) -> None:
         assert finding.help.startswith(accept)
 
 
-def test_data_that_is_too_short_is_restored_and_not_hashed(tmp_path: Path) -> None:
+def test_help_for_truncated_external_data_is_to_restore_it(tmp_path: Path) -> None:
     tree = production(tmp_path / "tree").root
     cut(0.5)(tree / "model/s1.onnx.data")
     (finding,) = check(load_config(tree)).findings
     assert finding.code == "ART302"
-    assert "bytes, of which s1.onnx needs" in finding.message
+    assert "bytes, and s1.onnx needs" in finding.message
     assert finding.help.startswith("Restore the file, or export the model again")
 
 
@@ -212,7 +212,7 @@ def test_a_model_of_other_data_leaves_the_digest_of_the_genuine_one(tmp_path: Pa
 
 
 @pytest.mark.parametrize(("name", "code"), [("b.data", "ART302"), ("old.data", "ART312")])
-def test_a_digest_of_data_is_told_at_its_own_line(
+def test_a_wrong_digest_of_external_data_is_reported_at_its_line(
     repository: Repository, name: str, code: str
 ) -> None:
     declared = {}
@@ -229,7 +229,7 @@ def test_a_digest_of_data_is_told_at_its_own_line(
     assert f"{name!r}" in finding.message
 
 
-def test_a_file_whose_name_is_no_text_is_told_in_its_folder(repository: Repository) -> None:
+def test_a_file_with_an_undecodable_name_is_reported_at_its_folder(repository: Repository) -> None:
     repository.add("m")
     for name in (b"\xff.onnx", b"\xff.json"):
         folder = os.fsencode(repository.registry.parent)
@@ -246,7 +246,7 @@ def test_a_file_whose_name_is_no_text_is_told_in_its_folder(repository: Reposito
         ({"quant_mode": "dynamic", "int8_sha256": "0" * 64}, "`int8_sha256` and `quant_mode`"),
     ],
 )
-def test_a_variant_that_is_not_there_is_told_at_the_field_that_asks_for_it(
+def test_a_missing_variant_is_reported_at_the_field_that_requires_it(
     repository: Repository, fields: dict[str, Any], asked: str
 ) -> None:
     repository.add("m", **fields)
@@ -254,10 +254,10 @@ def test_a_variant_that_is_not_there_is_told_at_the_field_that_asks_for_it(
     assert finding.code == "ART301"
     assert finding.position is not None
     assert field_at(repository, finding.position.line) in asked
-    assert finding.help.endswith(f"where there is no int8 variant, remove {asked}.")
+    assert finding.help.endswith(f"If there is no int8 variant, remove {asked}.")
 
 
-def test_an_entry_that_is_no_digest_is_told_at_its_own_line(repository: Repository) -> None:
+def test_an_entry_that_is_not_a_digest_is_reported_at_its_line(repository: Repository) -> None:
     repository.write("m.onnx.data", data(24))
     repository.add("m", model(external=External()), external_data_sha256={"m.onnx.data": "zz"})
     (finding,) = repository.save().check().failing
@@ -268,7 +268,7 @@ def test_an_entry_that_is_no_digest_is_told_at_its_own_line(repository: Reposito
     assert finding.message.endswith("found 'zz'")
 
 
-def test_digests_that_are_no_object_are_told_once(repository: Repository) -> None:
+def test_digests_that_are_not_an_object_are_reported_once(repository: Repository) -> None:
     repository.write("m.onnx.data", data(24))
     repository.add("m", model(external=External()), external_data_sha256=[])
     (finding,) = repository.save().check().failing
@@ -286,13 +286,13 @@ def test_a_file_with_the_bytes_of_another_row_is_to_be_restored(
     (found,) = repository.save().check().failing
     assert (found.code, found.row) == ("ART302", one)
     assert found.message.startswith("`sha256` is ")
-    assert found.message.endswith(f"those of model/{other}.onnx ({other})")
-    assert found.help == "Restore the file: these are the bytes of another one."
+    assert found.message.endswith(f"that of model/{other}.onnx ({other})")
+    assert found.help == "Restore the file: it is a copy of another one."
 
 
 @pytest.mark.parametrize("name", ["a.data", "b.data"])
 @pytest.mark.parametrize(("size", "code"), [(None, "ART304"), (20, "ART307")])
-def test_one_data_file_is_told_beside_another_that_is_sound(
+def test_one_bad_data_file_of_two_is_reported(
     repository: Repository, size: int | None, code: str, name: str
 ) -> None:
     written = {n: data(size or 24 if n == name else 24) for n in ("a.data", "b.data")}
@@ -315,12 +315,12 @@ def test_a_variant_as_the_model_of_a_row_is_compared_with_its_own_digest(
     (found,) = repository.save().check().failing
     assert found.code == "ART302"
     assert found.message.startswith(
-        "`int8_sha256` is bbbbbbbbbbbb…; the bytes of model/q.int8.onnx"
+        "`int8_sha256` is bbbbbbbbbbbb…; the digest of model/q.int8.onnx"
     )
     assert row["sha256"][:12] in found.message
 
 
-def test_weights_without_a_digest_are_told_behind_a_row_whose_digests_are_no_object(
+def test_uncovered_weights_are_reported_after_a_row_with_malformed_digests(
     repository: Repository,
 ) -> None:
     repository.add_external("a")["external_data_sha256"] = []
@@ -329,19 +329,19 @@ def test_weights_without_a_digest_are_told_behind_a_row_whose_digests_are_no_obj
     assert found == [("REG101", "a"), ("ART306", "b")]
 
 
-def test_of_entries_that_no_model_uses_three_are_named_and_the_first_is_pointed_at(
+def test_unused_entries_are_named_up_to_three_at_the_first(
     repository: Repository,
 ) -> None:
     entries = {f"{name}.data": "0" * 64 for name in "abcd"}
     repository.add_external("m")["external_data_sha256"] = entries
     (found,) = repository.save().check().failing
     assert found.code == "ART306"
-    assert "the row has one for a.data, b.data, c.data and 1 more, which" in found.message
+    assert "the row has a digest for a.data, b.data, c.data and 1 more, which" in found.message
     line = repository.registry.read_text().splitlines()[found.position.line - 1]
     assert '"a.data"' in line
 
 
-def test_an_unused_entry_is_told_behind_a_row_whose_weights_have_no_digest(
+def test_an_unused_entry_is_reported_after_a_row_with_uncovered_weights(
     repository: Repository,
 ) -> None:
     del repository.add_external("a")["external_data_sha256"]
@@ -351,7 +351,7 @@ def test_an_unused_entry_is_told_behind_a_row_whose_weights_have_no_digest(
 
 
 def stray(repository: Repository, content: bytes = b"junk", name: str = "old.onnx") -> None:
-    """A model that no row names, with a sidecar, beside one that a row names."""
+    """A stray model with a sidecar, beside a model that a row names."""
     repository.add("m")
     repository.write(name, content)
     sidecar = {"id": "old", "onnx": name, "sha256": sha256(content)}
@@ -364,7 +364,7 @@ def test_a_stray_model_is_reported_with_its_sidecar_and_its_data(repository: Rep
     (finding,) = repository.save().check().failing
     assert (finding.code, finding.path) == ("ART311", "model/old.onnx")
     assert finding.help == (
-        "Remove it with model/old.json and model/weights.onnx.data, or add the row that names it."
+        "Remove it with model/old.json and model/weights.onnx.data, or add a row that names it."
     )
     for name in ("old.onnx", "old.json", "weights.onnx.data"):
         repository.path(name).unlink()
@@ -377,14 +377,14 @@ def test_external_data_that_a_stray_model_misses_is_reported_with_it(
     stray(repository, model(salt=9, external=External("gone.onnx.data")))
     (finding,) = repository.save().check().failing
     assert finding.message == (
-        "model/old.onnx is named by no row and no model; "
+        "model/old.onnx is not used by any row or model; "
         "its external data model/gone.onnx.data does not exist"
     )
-    assert "or fetch model/gone.onnx.data and add the row" in finding.help
+    assert "or fetch model/gone.onnx.data and add a row" in finding.help
 
 
 @pytest.mark.parametrize("content", [b"junk", b"version https://git-lfs.github.com/spec/v1\n"])
-def test_what_has_the_name_of_a_stray_that_cannot_be_read_belongs_to_it(
+def test_files_named_after_an_unreadable_stray_belong_to_it(
     repository: Repository, content: bytes
 ) -> None:
     stray(repository, content)
@@ -438,7 +438,7 @@ def test_a_stray_beside_a_pointer_is_reported_if_it_cannot_hold_its_weights(
     ]
 
 
-def test_a_model_that_is_missing_elsewhere_hides_no_stray(repository: Repository) -> None:
+def test_a_missing_model_in_another_folder_does_not_hide_a_stray(repository: Repository) -> None:
     repository.add("m")
     repository.path("m.onnx").unlink()
     repository.write("weights.onnx.data", data())

@@ -786,7 +786,7 @@ SPELLINGS: Final[dict[str, Callable[[str], str]]] = {
     "with its keys in another order": lambda t: json.dumps(json.loads(t), sort_keys=True),
     "with a field that nobody knows": lambda t: json.dumps(json.loads(t) | {"x": [{"y": None}]}),
 }
-"""Other texts that say the same."""
+"""Other spellings with the same meaning."""
 
 DOCUMENTS: Final = (
     *("registry.json", "ens.json", "ens_PROMOTE.json", "s1.json", "plain.json", "quant.int8.json"),
@@ -803,7 +803,7 @@ BYSTANDERS: Final = {
     "ens_settings.json": b'{"gate": "open"}\n',
     "settings.json": b'{"verdict": "fine", "gate": "open"}\n',
 }
-"""Files beside the registry that are none of its business."""
+"""Files beside the registry that must be ignored."""
 
 
 def _escaped(quoted: str) -> str:
@@ -820,7 +820,7 @@ def _counted(expected: str) -> Counter[str]:
 
 
 def _found(report: Any) -> Counter[str]:
-    """What is not deferred: code, and row where there is one."""
+    """Return what is not deferred: the code, and the row if there is one."""
     shown = [f for f in report.findings if f.deferred is None]
     return Counter(f"{f.code} {f.row}" if f.row else f.code for f in shown)
 
@@ -923,7 +923,7 @@ def test_another_file_changes_nothing(clean_tree: Path, tmp_path: Path, file: st
 def test_the_order_of_keys_in_a_predicate_changes_nothing(
     released_tree: Path, tmp_path: Path, key: KeyPair
 ) -> None:
-    """Every statement, spelt otherwise and signed again by the same key."""
+    """Every statement, serialized differently and signed again by the same key."""
     tree = tmp_path / "tree"
     shutil.copytree(released_tree, tree)
     bundles = sorted((tree / "bundles").iterdir(), key=lambda path: ".vsa." in path.name)

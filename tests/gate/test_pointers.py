@@ -213,7 +213,7 @@ def test_a_pointer_to_other_bytes_than_the_row_declares_says_so(
 ) -> None:
     released.path(name).write_bytes(pointer(b"other bytes"))
     _, text = one_finding("check", cwd=released.root)
-    assert f"It stands for the bytes {sha256(b'other bytes')[:12]}…" in text
+    assert f"It points to a file with the digest {sha256(b'other bytes')[:12]}…" in text
     assert "provenance hash ext --write" in text
 
 

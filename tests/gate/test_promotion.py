@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands between a row and production (ADR-1105), condition by condition."""
+"""The conditions for production (ADR-1105), one at a time."""
 
 from __future__ import annotations
 
@@ -64,16 +64,16 @@ def row_without(field: str) -> Change:
     return lambda repository: repository.rows[0].pop(field)
 
 
-def test_nothing_stands_in_the_way_of_a_model_with_all_its_evidence(lone: Repository) -> None:
+def test_a_model_with_complete_evidence_has_no_obstacles(lone: Repository) -> None:
     assert found(lone, "m") == []
 
 
-def test_nothing_stands_in_the_way_of_a_seed_with_all_its_evidence(seeds: Repository) -> None:
+def test_a_seed_with_complete_evidence_has_no_obstacles(seeds: Repository) -> None:
     assert found(seeds, "ens_seed0") == []
     assert found(seeds, "ens_seed1") == []
 
 
-def test_the_verdict_of_an_ensemble_may_stand_in_its_manifest(seeds: Repository) -> None:
+def test_the_verdict_of_an_ensemble_may_be_in_its_manifest(seeds: Repository) -> None:
     verdict = seeds.path("ens_seed_flip_PROMOTE.json")
     manifest = seeds.path("ens.json")
     both = json.loads(verdict.read_text()) | json.loads(manifest.read_text())
@@ -85,13 +85,19 @@ def test_the_verdict_of_an_ensemble_may_stand_in_its_manifest(seeds: Repository)
 LONE: dict[str, tuple[Change, str]] = {
     "no sidecar": (lambda r: r.path("m.json").unlink(), "no sidecar: model/m.json"),
     "sidecar that is not JSON": (lambda r: r.write("m.json", "{"), "cannot be read"),
-    "sidecar without digest": (edit("m.json", "sha256"), "does not say which bytes"),
+    "sidecar without digest": (edit("m.json", "sha256"), "does not name the digest of its model"),
     "sidecar of other bytes": (edit("m.json", "sha256", to="0" * 64), "000000000000…, not"),
     "no gate": (edit("m.json", "gate"), "records no gate that was passed"),
     "gate without verdict": (edit("m.json", "gate", "verdict"), "records no gate"),
     "gate on hold": (edit("m.json", "gate", "verdict", to="HOLD"), "`gate.verdict` of its sidecar"),
-    "gate without numbers": (edit("m.json", "gate", to={"verdict": "PROMOTE"}), "no number"),
-    "gate without threshold": (edit("m.json", "gate", "mean_plcc_threshold"), "no number"),
+    "gate without numbers": (
+        edit("m.json", "gate", to={"verdict": "PROMOTE"}),
+        "not record a number",
+    ),
+    "gate without threshold": (
+        edit("m.json", "gate", "mean_plcc_threshold"),
+        "not record a number",
+    ),
     "number below": (edit("m.json", "gate", "mean_plcc", to=0.5), "0.5 fails"),
     "width": (edit("m.json", "feature_order", to=["f0", "f1"]), "width of 2"),
     "seed of an ensemble without manifest": (
@@ -102,14 +108,14 @@ LONE: dict[str, tuple[Change, str]] = {
     "no license URL": (row_without("license_url"), "no `license_url`"),
     "no bundle": (row_without("sigstore_bundle"), "no `sigstore_bundle`"),
     "other bytes": (lambda r: r.write("m.onnx", model(salt=77)), "`sha256` is not the digest"),
-    "no model": (lambda r: r.path("m.onnx").unlink(), "no model that can be read"),
-    "not a model": (lambda r: r.write("m.onnx", "<html>"), "no model that can be read"),
+    "no model": (lambda r: r.path("m.onnx").unlink(), "not a readable ONNX model"),
+    "not a model": (lambda r: r.write("m.onnx", "<html>"), "not a readable ONNX model"),
     "no name of a model": (row_without("onnx"), "no `onnx`"),
 }
 
 
 @pytest.mark.parametrize("name", LONE)
-def test_each_condition_stands_in_the_way_of_a_model(lone: Repository, name: str) -> None:
+def test_each_unmet_condition_is_an_obstacle_for_a_model(lone: Repository, name: str) -> None:
     change, message = LONE[name]
     change(lone)
     assert any(message in o.message for o in found(lone, "m"))
@@ -138,7 +144,7 @@ def test_a_gate_may_be_recorded_in_another_form(lone: Repository, name: str) -> 
         ({"ship_gate_mean_plcc": 0.95, "loso_mean_plcc": 0.99}, None),
         ({"ship_gate_mean_plcc": 0.95, "loso_folds": [{"plcc": 0.98}, {"plcc": 0.99}]}, None),
         ({"ship_gate_mean_plcc": 0.95}, "fails"),
-        ({"loso_mean_plcc": 0.99}, "no number beside its threshold"),
+        ({"loso_mean_plcc": 0.99}, "does not record a number with its threshold"),
         ({"ship_gate_mean_plcc": 0.95, "loso_mean_plcc": 0.9}, "0.9 fails"),
         ({"gate_passed": False}, "gate_passed` of its sidecar model/m.json is False"),
     ],
@@ -173,13 +179,13 @@ SEEDS: dict[str, tuple[Change, str]] = {
 
 
 @pytest.mark.parametrize("name", SEEDS)
-def test_each_condition_stands_in_the_way_of_a_seed(seeds: Repository, name: str) -> None:
+def test_each_unmet_condition_is_an_obstacle_for_a_seed(seeds: Repository, name: str) -> None:
     change, message = SEEDS[name]
     change(seeds)
     assert any(message in o.message for o in found(seeds, "ens_seed0"))
 
 
-def test_a_width_that_a_deferral_covers_still_stands_in_the_way(seeds: Repository) -> None:
+def test_a_deferred_width_is_still_an_obstacle(seeds: Repository) -> None:
     edit("ens.json", "codec_vocab", to=["x264", "x265"])(seeds)
     seeds.defer("ENS507", ["ens"])
     obstacle = found(seeds, "ens_seed1")[0]
@@ -189,7 +195,7 @@ def test_a_width_that_a_deferral_covers_still_stands_in_the_way(seeds: Repositor
 
 
 @pytest.mark.parametrize("at", [("smoke",), ("training",)])
-def test_a_sidecar_of_a_placeholder_stands_in_the_way_before_the_row_is_flipped(
+def test_a_sidecar_of_a_placeholder_is_an_obstacle_before_the_row_is_flipped(
     lone: Repository, at: tuple[str, ...]
 ) -> None:
     edit("m.json", *at, to=True if at == ("smoke",) else {"smoke": True})(lone)
@@ -199,7 +205,7 @@ def test_a_sidecar_of_a_placeholder_stands_in_the_way_before_the_row_is_flipped(
     assert obstacle.codes == ("SID408",)
 
 
-def test_an_obstacle_is_stated_by_a_finding_that_fails_for_it(lone: Repository) -> None:
+def test_an_obstacle_is_stated_by_a_failing_finding_about_it(lone: Repository) -> None:
     lone.rows[0]["smoke"] = False
     lone.path("m.json").unlink()
     lone.rows[0].pop("license")

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rule speaks of: a file alone, a row, or the whole registry; and what it needs for that.
+"""Where each rule applies: a single file, a row or the whole registry, and what it needs.
 
-Each list is a decision of its own. A rule that joins or leaves one says so here.
+Each list is a deliberate decision. Update it if a rule joins or leaves it.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ def between(first: str, last: str) -> list[str]:
     return codes(lambda rule: first <= rule.code <= last)
 
 
-def test_what_is_said_of_a_single_file_without_its_registry() -> None:
-    """The file and its weights as they are, and who signed these bytes."""
+def test_rules_that_apply_to_a_single_file() -> None:
+    """Rules about the file and its weights, its bundle and its signed row."""
     of_the_file = ["ART301", "ART303", "ART304", "ART305", "ART307", "ART309"]
     of_its_bundle = sorted({*between("SIG601", "SIG608")} - {"SIG607"})
     of_its_row = ["ATT701", "ATT702", "ATT704", "ATT705", "ATT711", "ATT712", "ATT713", "DEF903"]
     required = between("USE001", "USE011")
-    said = codes(lambda r: Target.MODEL in r.applies)
-    assert said == sorted([*of_the_file, *of_its_bundle, *of_its_row, *required])
+    found = codes(lambda r: Target.MODEL in r.applies)
+    assert found == sorted([*of_the_file, *of_its_bundle, *of_its_row, *required])
 
 
-def test_what_is_said_of_a_release_by_its_summary() -> None:
+def test_rules_that_apply_to_a_release_by_its_summary() -> None:
     of_bundles = ["SIG602", "SIG603", "SIG604", "SIG608", "ATT710", "ATT712"]
     required = between("USE001", "USE010")
     assert codes(lambda r: Target.RELEASE in r.applies) == sorted([*of_bundles, *required])
 
 
-def test_what_is_said_of_a_model_alone_and_not_of_a_registry() -> None:
+def test_rules_that_apply_only_to_a_single_model() -> None:
     assert codes(lambda r: Target.REGISTRY not in r.applies) == ["ATT711", "ATT713", "USE011"]
 
 
-def test_what_some_rows_of_a_registry_do_not_show() -> None:
-    """Files that no row names, ensembles, and what a baseline had."""
+def test_rules_that_need_the_whole_registry() -> None:
+    """Rules about strays, ensembles, and what the baseline had."""
     ensembles = set(between("ENS501", "ENS521")) - {"ENS511", "ENS516", "ENS517"}
     others = ["ART311", "SID415", "BAS801", "BAS807", "BAS809"]
     assert codes(lambda r: r.needs_whole) == sorted([*ensembles, *others])
@@ -57,7 +57,7 @@ def test_what_depends_on_what_lies_around_a_row_or_an_ensemble() -> None:
     assert codes(lambda r: r.looks_around) == sorted([*files, *fields, *claims, *ensembles])
 
 
-def test_what_is_not_about_rows() -> None:
+def test_rules_whose_findings_are_not_about_rows() -> None:
     ensembles = set(between("ENS501", "ENS521")) - {
         "ENS503", "ENS504", "ENS506", "ENS516", "ENS517",
     }  # fmt: skip
@@ -66,19 +66,19 @@ def test_what_is_not_about_rows() -> None:
     assert codes(lambda r: not r.about_rows) == sorted([*ensembles, *others, *steps])
 
 
-def test_what_says_nothing_where_nobody_is_trusted() -> None:
+def test_rules_that_need_trust() -> None:
     signed = between("SIG601", "SIG608") + between("ATT701", "ATT713")
     signed += between("USE001", "USE011")
     assert codes(lambda r: r.needs_trust) == sorted(["LIC205", *signed])
 
 
-def test_what_is_said_of_a_bundle_over_any_kind_of_file() -> None:
+def test_rules_that_apply_to_a_blob() -> None:
     of_signatures = ["SIG602", "SIG603", "SIG604", "SIG605", "SIG608"]
     assert codes(lambda r: Target.BLOB in r.applies) == ["ATT701", *of_signatures]
 
 
-def test_whose_advice_is_for_consumers_too() -> None:
-    """Those who verify have files and a bundle: they edit and sign nothing."""
+def test_rules_with_advice_for_consumers_too() -> None:
+    """Consumers have only files and a bundle, so they can neither edit nor sign."""
     theirs = ["ART309", "SIG604", "SIG606", "ATT711", "ATT712", "ATT713", "PIP002"]
     theirs += between("RUN001", "RUN007") + between("USE001", "USE011")
     assert codes(lambda r: r.for_consumer) == sorted(theirs)
@@ -87,7 +87,7 @@ def test_whose_advice_is_for_consumers_too() -> None:
     assert codes(lambda r: r.consumer_help is not None and not r.for_consumer) == sorted(own)
 
 
-def test_what_only_warns() -> None:
+def test_rules_that_only_warn() -> None:
     warnings = [
         *("ATT711", "ATT713", "BAS810", "REG106", "REG115"),
         *("RUN005", "RUN007", "SID406", "SID418"),
@@ -95,7 +95,7 @@ def test_what_only_warns() -> None:
     assert codes(lambda r: r.severity is Severity.WARNING) == warnings
 
 
-def test_what_a_release_does_not_judge_is_what_it_cannot_have_signed() -> None:
+def test_phases_that_a_release_does_not_judge() -> None:
     not_released = {Phase.RUNTIME, Phase.BASELINE, Phase.REQUIREMENTS, Phase.PIPELINE}
     assert {p for p in Phase if not p.is_released} == not_released
 
@@ -104,5 +104,5 @@ def test_which_phases_leave_nothing_open_if_they_are_not_judged() -> None:
     assert {p for p in Phase if not p.is_open} == {Phase.PIPELINE, Phase.REQUIREMENTS}
 
 
-def test_which_rule_takes_the_place_of_which() -> None:
+def test_rules_that_escalate_another_rule() -> None:
     assert {r.code: r.escalates for r in CATALOGUE if r.escalates} == {"SID404": "SID402"}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of one row exchanged for each other: every digest is a signed one, at another place."""
+"""Files of one row swapped with each other: every digest is signed, but for another file."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def swap(repository: Repository, one: str, other: str) -> None:
     repository.write(other, first)
 
 
-def test_two_data_files_swapped_with_their_digests_are_not_what_was_signed(
+def test_data_files_swapped_with_their_digests_fail_verification(
     two_data_files: Repository,
 ) -> None:
     swap(two_data_files, "a.data", "b.data")
@@ -56,14 +56,14 @@ def test_two_data_files_swapped_with_their_digests_are_not_what_was_signed(
     assert {f.about for f in report.failing} == {"model/a.data", "model/b.data"}
 
 
-def test_two_data_files_swapped_alone_are_not_what_is_declared(
+def test_data_files_swapped_without_their_digests_fail_art302(
     two_data_files: Repository,
 ) -> None:
     swap(two_data_files, "a.data", "b.data")
     assert codes(two_data_files.verify("m")) == ["ART302", "ART302"]
 
 
-def test_a_file_under_another_name_is_told_behind_one_under_its_own(
+def test_a_renamed_file_is_reported_after_one_with_its_own_name(
     two_data_files: Repository, key: KeyPair
 ) -> None:
     def rename(statement: Any) -> None:
@@ -76,7 +76,7 @@ def test_a_file_under_another_name_is_told_behind_one_under_its_own(
     assert found == ["model/b.data"]
 
 
-def test_a_model_that_is_not_what_its_row_declares_is_told_as_that_alone(
+def test_a_model_with_an_undeclared_digest_is_reported_by_art302_only(
     two_data_files: Repository,
 ) -> None:
     two_data_files.write("m.onnx", two_data_files.path("m.onnx").read_bytes() + b"\x3a\x00")
@@ -84,15 +84,15 @@ def test_a_model_that_is_not_what_its_row_declares_is_told_as_that_alone(
 
 
 @pytest.mark.parametrize("file", ["b.onnx", "d.int8.onnx", "a.data", "c.data", "e.data"])
-def test_a_file_of_which_the_row_declares_what_was_signed_is_for_its_digest_to_tell(
+def test_changed_files_skips_files_whose_declared_digest_is_the_signed_one(
     file: str,
 ) -> None:
-    """ART302 says so then; of a row that was changed with its file, nothing else does."""
+    """ART302 reports such a file. It does not report a row that changed with its file."""
     names = ["b.onnx", "d.int8.onnx", "a.data", "c.data", "e.data"]
     signed = {name: sha256(name.encode()) for name in names}
     new = digest.of_bytes(b"other bytes")
-    here = {n: new if n == file else digest.of_bytes(n.encode()) for n in names}
-    data = tuple(ExternalFile(n, n, here[n]) for n in names[2:])
+    digests = {n: new if n == file else digest.of_bytes(n.encode()) for n in names}
+    data = tuple(ExternalFile(n, n, digests[n]) for n in names[2:])
 
     def changed(declared: dict[str, str]) -> list[str]:
         fields = {
@@ -102,8 +102,8 @@ def test_a_file_of_which_the_row_declares_what_was_signed_is_for_its_digest_to_t
         }
         row = RowEvidence(
             Row(0, fields, fields),
-            onnx=ModelEvidence("b.onnx", "b.onnx", here["b.onnx"], external=data),
-            int8=ModelEvidence("d.int8.onnx", "d.int8.onnx", here["d.int8.onnx"]),
+            onnx=ModelEvidence("b.onnx", "b.onnx", digests["b.onnx"], external=data),
+            int8=ModelEvidence("d.int8.onnx", "d.int8.onnx", digests["d.int8.onnx"]),
         )
         subjects = tuple(Subject(name, found) for name, found in signed.items())
         return [f.name for f, _ in changed_files(row, Statement(subjects, "", {}))]
@@ -113,7 +113,7 @@ def test_a_file_of_which_the_row_declares_what_was_signed_is_for_its_digest_to_t
     assert changed(dict.fromkeys(names, "0" * 64)) == [file]
 
 
-def test_a_model_swapped_with_its_variant_is_not_what_was_signed(repository: Repository) -> None:
+def test_a_model_swapped_with_its_variant_fails_verification(repository: Repository) -> None:
     row = repository.add_int8("m")
     repository.released()
     swap(repository, "m.onnx", "m.int8.onnx")
@@ -122,17 +122,17 @@ def test_a_model_swapped_with_its_variant_is_not_what_was_signed(repository: Rep
     assert codes(repository.verify("m")) == ["SIG605", "SIG605"]
 
 
-def test_a_changed_digest_is_found_where_no_file_was_changed(repository: Repository) -> None:
+def test_a_changed_digest_is_reported_if_no_file_changed(repository: Repository) -> None:
     repository.add("m", own={"sha256": "x"})
     repository.released()
     repository.edit_registry('"sha256": "x"', '"sha256": "y"')
     assert codes(repository.verify("m")) == ["ATT703"]
 
 
-def test_a_bundle_that_cannot_be_read_is_told_behind_one_that_leads_out_of_the_repository(
+def test_an_unreadable_bundle_is_reported_after_one_outside_the_repository(
     repository: Repository,
 ) -> None:
-    """A path that leads out is told as that (REG107), and nothing is said of what lies there."""
+    """REG107 reports a path out of the repository; the file there is not examined."""
     repository.add("m")
     repository.add("n")
     repository.released()
@@ -148,7 +148,7 @@ def test_a_bundle_that_cannot_be_read_is_told_behind_one_that_leads_out_of_the_r
 @pytest.mark.parametrize(
     ("signed", "wanted", "is_told"), [(1, 2, True), (2, 3, True), (2, 2, False), (3, 2, False)]
 )
-def test_signers_are_too_few_where_there_are_fewer_than_wanted(
+def test_too_few_signers_are_reported_with_their_number(
     signed: int, wanted: int, is_told: bool
 ) -> None:
     who = [TrustedIdentity("https://issuer.example", f"{n}@example.org") for n in range(signed)]
@@ -158,10 +158,12 @@ def test_signers_are_too_few_where_there_are_fewer_than_wanted(
     )
     says = [message for _, message, _ in found]
     assert len(says) == int(is_told)
-    assert all(f"was signed by {signed} of {wanted} signers: 0@example.org (" in m for m in says)
+    assert all(
+        f"was signed by {signed} of {wanted} required signers: 0@example.org (" in m for m in says
+    )
 
 
-def test_a_judgement_is_on_the_bytes_of_a_bundle_and_not_on_its_path(
+def test_signatures_are_judged_by_the_bytes_of_a_bundle_and_not_its_path(
     repository: Repository, key: KeyPair
 ) -> None:
     repository.add("m")
@@ -172,7 +174,7 @@ def test_a_judgement_is_on_the_bytes_of_a_bundle_and_not_on_its_path(
     other = base64.b64encode(payload.replace(b'"m.onnx"', b'"n.onnx"'))
     bundle["dsseEnvelope"]["payload"] = other.decode("ascii")
     forged = json.dumps(bundle).encode()
-    evidence: Any = None  # of which nothing is asked
+    evidence: Any = None  # not used
     trust = trust_from_keys([key.public])
     case = Case(evidence, trust, repository.config, datetime.date(2026, 6, 30))
     verdicts = [

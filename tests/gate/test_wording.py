@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every message is made of: values cut to a length, digests, and the command that fixes."""
+"""The parts of every message: shortened values, digests, and the command that fixes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_a_value_is_shown_in_80_characters_at_most(value: object, text: str) -> 
     assert len(text) <= 80
 
 
-def test_two_values_of_60_characters_are_shown_whole() -> None:
+def test_two_values_of_60_characters_are_not_shortened() -> None:
     now, then = "x" * 58, "x" * 57 + "y"
     assert differing(now, then) == (repr(now), repr(then))
 
@@ -41,12 +41,12 @@ def test_longer_values_are_shown_from_ten_characters_before_they_differ(longer: 
     assert shown_now.startswith("…" + "=" * 10 + "a")
 
 
-def test_values_that_differ_from_the_start_are_cut_at_the_end_only() -> None:
+def test_values_that_differ_at_the_start_are_shortened_at_the_end_only() -> None:
     now, then = "a" * 59, "b" * 59
     assert differing(now, then) == (repr(now)[:60] + "…", repr(then)[:60] + "…")
 
 
-def test_a_value_that_is_the_beginning_of_the_other_is_shown_to_its_end() -> None:
+def test_a_value_that_is_a_prefix_of_the_other_is_shown_to_its_end() -> None:
     assert differing("x" * 70, "x" * 69) == ("…" + "x" * 10 + "x'", "…" + "x" * 10 + "'")
 
 
@@ -56,7 +56,7 @@ def test_a_digest_is_shortened_to_twelve_digits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("help", "fixes", "said"),
+    ("help", "fixes", "expected"),
     [
         ("Remove it.", FIX, f"Remove it: {FIX_COMMAND}"),
         ("Remove it.", (), "Remove it."),
@@ -65,14 +65,14 @@ def test_a_digest_is_shortened_to_twelve_digits() -> None:
     ],
 )
 def test_the_help_names_the_command_that_makes_the_fix(
-    help: str, fixes: tuple[Fix, ...], said: str
+    help: str, fixes: tuple[Fix, ...], expected: str
 ) -> None:
     finding = BY_CODE["ART312"].finding("found", help, path="a.json", fixes=fixes)
-    assert finding.help == said
+    assert finding.help == expected
 
 
 @pytest.mark.parametrize(
-    ("names", "said"), [("a", "a"), ("abc", "a, b, c"), ("abcd", "a, b, c and 1 more")]
+    ("names", "expected"), [("a", "a"), ("abc", "a, b, c"), ("abcd", "a, b, c and 1 more")]
 )
-def test_three_names_are_listed_and_the_rest_is_counted(names: str, said: str) -> None:
-    assert some(list(names), 3) == said
+def test_three_names_are_listed_and_the_rest_is_counted(names: str, expected: str) -> None:
+    assert some(list(names), 3) == expected

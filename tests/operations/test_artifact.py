@@ -153,15 +153,15 @@ def test_a_statement_by_others_counts_by_its_digests(
     [
         (
             [{"name": "data.tar.gz", "digest": {"sha512": "0" * 128, "sha1": "0" * 40}}],
-            "knows its 1 subject only by sha1, sha512, which is not supported",
+            "has 1 subject with no digest but sha1, sha512; expected SHA-256",
         ),
-        ([{"name": "data.tar.gz"}], "knows its 1 subject only by no digest"),
+        ([{"name": "data.tar.gz"}], "has 1 subject without a digest; expected"),
         (
             [
                 {"name": "data.tar.gz", "digest": {"sha512": "0" * 128}},
                 {"name": "b", "digest": {"sha256": "0" * 64}},
             ],
-            "and 1 subject known only by sha512, which is not supported",
+            "and 1 subject with no digest but sha512",
         ),
     ],
 )
@@ -289,7 +289,7 @@ def test_verify_takes_a_file_of_any_kind_with_its_bundle(download: Download) -> 
     assert result.code == 0, result
     shown = " ".join(result.out.split())
     assert f"signed by {SUBJECT} at 2026-06-01 12:00:00 UTC" in shown
-    assert "note: the signature is over the bytes of" in shown
+    assert "note: the signature covers only the bytes of" in shown
     assert on_the_command_line(download, f"sha256:{SHA256}").code == 0
     download.file.write_bytes(b"other")
     assert on_the_command_line(download, "data.tar.gz").code == 1

@@ -210,7 +210,10 @@ SINGLE_SPOILED: dict[str, tuple[Spoil, str]] = {
     "no gate": (edit("single.json", "gate"), "records no gate"),
     "gate on hold": (edit("single.json", "gate", "verdict", to="HOLD"), "is 'HOLD'"),
     "number below": (edit("single.json", "gate", "mean_plcc", to=0.5), "0.5 fails"),
-    "no numbers": (edit("single.json", "gate", to={"verdict": "PROMOTE"}), "no number"),
+    "no numbers": (
+        edit("single.json", "gate", to={"verdict": "PROMOTE"}),
+        "does not record a number",
+    ),
 }
 
 

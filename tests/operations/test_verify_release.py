@@ -238,8 +238,8 @@ def test_a_file_that_changed_is_named(download: Download, path: str, row: str | 
     report = download.verify()
     ((code, found, message),) = said(report)
     assert (code, found) == ("ATT710", row)
-    assert message.startswith(f"{path} is ")
-    assert "; released was " in message
+    assert message.startswith(f"{path} has the digest ")
+    assert "; the released digest is " in message
     assert failed(report) == ([row] if row else [])
 
 
@@ -248,7 +248,7 @@ def test_a_file_that_is_gone_is_named(download: Download, path: str, row: str | 
     (download.root / path).unlink()
     ((code, found, message),) = said(download.verify())
     assert (code, found) == ("ATT710", row)
-    assert message == f"{path} was released and is not there"
+    assert message == f"{path} was released, but is missing"
 
 
 def test_what_is_no_file_is_named_and_not_read(download: Download) -> None:
@@ -258,7 +258,7 @@ def test_what_is_no_file_is_named_and_not_read(download: Download) -> None:
     assert (code, row) == ("ATT710", "plain")
     assert (
         message
-        == "model/plain.onnx was released and cannot be read: it is a FIFO, not a regular file"
+        == "model/plain.onnx was released, but cannot be read: it is a FIFO, not a regular file"
     )
 
 
@@ -286,7 +286,7 @@ def test_a_file_that_cannot_be_read_is_named(
     ((code, _, message),) = said(download.verify())
     assert code == "ATT710"
     assert message.endswith(
-        "model/ens.json was released and cannot be read: it gives: Input/output error"
+        "model/ens.json was released, but cannot be read: it gives: Input/output error"
     )
 
 
@@ -295,7 +295,7 @@ def test_another_registry_is_not_read(download: Download) -> None:
     report = download.verify()
     ((code, _, message),) = said(report)
     assert code == "ATT710"
-    assert message.startswith("model/registry.json is ")
+    assert message.startswith("model/registry.json has the digest ")
     assert report.rows == ()
 
 
@@ -581,7 +581,7 @@ def test_the_report_has_every_format(download: Download, format: str) -> None:
     download.model("plain.onnx").unlink()
     result = run_cli(*arguments, cwd=download.root)
     assert result.code == 1
-    assert "plain.onnx was released and is not there" in result.out.replace("&#46;", ".")
+    assert "plain.onnx was released, but is missing" in result.out.replace("&#46;", ".")
 
 
 def test_trust_in_an_identity_judges_no_key(download: Download) -> None:

@@ -128,7 +128,7 @@ def test_ensembles_and_files_have_blocks_of_their_own(repository: Repository) ->
     assert (
         "\n  ensemble ens\n    model/ens.json\n"
         "    2:33  ENS505  `ensemble_size` is 9, but `members` has 2\n"
-        "\n  model/left.onnx\n          ART311  model/left.onnx is named by no row and no model\n"
+        "\n  model/left.onnx\n          ART311  model/left.onnx is not used by any row or model\n"
     ) in text
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The catalogue of rules, in the order in which they are judged. A new rule is added here."""
+"""The catalogue of all rules, in the order in which they are judged. Register new rules here."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rule is, and what it is given.
+"""The base classes of rules, and helpers for their messages.
 
-A rule is a class: its code is stable and never reused, its docstring is its page. What it judges,
-where it applies and what it yields to is data. Judging is a pure function of the case: it reads no
-file and asks no clock.
+A rule is a class. Its code is stable and never reused, and its docstring is its documentation page.
+Class attributes declare what it judges, where it applies and which rules it yields to. Judging is a
+pure function of the case: a rule neither reads files nor asks for the time.
 """
 
 from __future__ import annotations
@@ -28,33 +28,34 @@ FIX_COMMAND: Final = "provenance check --fix"
 
 
 class Rule(Declaration):
-    """One rule. Subclasses declare what it is, and write its page in their docstring.
+    """A rule.
 
-    For each of its `scopes` a rule has the method that judges it.
+    Subclasses set the attributes of `Declaration`, write the page of the rule in their docstring,
+    and implement a judging method for each of their `scopes`.
 
     Attributes:
-        consumer_advice: The help for those who use a model and can neither edit nor sign it; None
-            where the publisher is spoken to.
+        consumer_advice: The default help for consumers, who can neither edit nor sign, or None if
+            the findings are for the publisher.
     """
 
     def __init__(self, consumer_advice: str | None = None) -> None:
-        """Make the rule for a publisher, or with `consumer_advice` for those who use a model."""
+        """Create the rule for a publisher, or with `consumer_advice` for a consumer."""
         self.consumer_advice = consumer_advice
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterable[Finding]:
-        """The findings about one row of the unit in `case`."""
+        """Return the findings about one row of the unit in `case`."""
         raise NotImplementedError
 
     def judge_ensemble(self, case: Case, ensemble: Ensemble) -> Iterable[Finding]:
-        """The findings about one ensemble of the unit in `case`."""
+        """Return the findings about one ensemble of the unit in `case`."""
         raise NotImplementedError
 
     def judge_whole(self, case: Case) -> Iterable[Finding]:
-        """The findings about all rows, a document, or an outcome."""
+        """Return the findings about all rows, a document, or an outcome."""
         raise NotImplementedError
 
     def judge_unit(self, case: Case) -> Iterator[Finding]:
-        """The findings about the rows and ensembles of a unit."""
+        """Yield the findings about the rows and ensembles of a unit."""
         if Scope.ENSEMBLE in self.scopes:
             for ensemble in case.evidence.ensembles:
                 yield from self.judge_ensemble(case, ensemble)
@@ -76,15 +77,16 @@ class Rule(Declaration):
         fixes: tuple[Fix, ...] = (),
         for_consumer: bool = False,
     ) -> Finding:
-        """A finding of this rule, at `path`, the file that has to be edited.
+        """Return a finding of this rule at `path`, the file to edit.
 
-        Where there are `fixes`, the help ends with the command that makes them, unless it names
-        another one. Those who use what others publish are given no edits, and advice of their own,
-        unless `help` is for them too.
+        If there are `fixes`, the help ends with the command that applies them, unless it already
+        names another command. A consumer gets no fixes, and the consumer's help in place of `help`
+        unless the rule or `for_consumer` says that `help` is for consumers too.
         """
         if self.consumer_advice is not None and not (self.for_consumer or for_consumer):
-            of_pointer = FETCH.partition(": ")[2] in help
-            help, fixes = FETCH if of_pointer else self.consumer_help or self.consumer_advice, ()
+            is_about_pointer = FETCH.partition(": ")[2] in help
+            consumer_help = self.consumer_help or self.consumer_advice
+            help, fixes = FETCH if is_about_pointer else consumer_help, ()
         if fixes and ": provenance " not in help:
             help = f"{help.removesuffix('.')}: {FIX_COMMAND}"
         return Finding(
@@ -114,10 +116,18 @@ class Rule(Declaration):
         about: str | None = None,
         fixes: tuple[Fix, ...] = (),
     ) -> Finding:
-        """A finding at a field of a row in the registry; `about` is the file it speaks of.
+        """Return a finding at a field of a row in the registry.
 
-        `below` leads to what has to be edited: in the field, or in the row as it is written. If
-        there is no registry, the finding is at the file.
+        Args:
+            case: The case that is judged. If it has no registry, the finding is at `about`.
+            row: The row.
+            field: The field, under its canonical name, or None for the row as a whole.
+            message: What was found.
+            help: The next step.
+            below: The path of the value to edit, relative to the field, or to the row if `field`
+                is None.
+            about: The file that the finding is about, or None for the registry.
+            fixes: The edits that resolve the finding.
         """
         registry = case.evidence.registry
         if case.alone:
@@ -125,8 +135,8 @@ class Rule(Declaration):
         entry = row.row if isinstance(row, RowFacts) else row.entry
         where = below
         if field is not None:
-            is_there = field in entry.fields
-            where = (case.name_of(field), *below) if is_there else ()
+            has_field = field in entry.fields
+            where = (case.name_of(field), *below) if has_field else ()
         return self.finding(
             message,
             help,
@@ -149,7 +159,7 @@ class Rule(Declaration):
         ensemble: Ensemble | None = None,
         fixes: tuple[Fix, ...] = (),
     ) -> Finding:
-        """A finding at a member of a document, or at what holds it where it is missing."""
+        """Return a finding at a member of a document, or at its container if it is missing."""
         return self.finding(
             message,
             help,
@@ -162,37 +172,40 @@ class Rule(Declaration):
 
 
 class ModelRule(Rule):
-    """A rule about each model of a row: the `.onnx`, and its int8 variant."""
+    """A rule about each model of a row: the `.onnx` file and its int8 variant."""
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        """The findings about the models of one row."""
+        """Yield the findings about the models of one row."""
         for model in row.models:
             yield from self.judge_model(case, row, model)
 
     def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterable[Finding]:
-        """The findings about one model."""
+        """Return the findings about one model."""
         raise NotImplementedError
 
 
 def _existing(document: Document, where: JsonPath) -> JsonPath:
-    """As much of a path as there is in the document."""
-    here: Any = document.value
-    for n, step in enumerate(where):
-        in_object = isinstance(here, dict) and step in here
-        in_list = isinstance(here, list) and isinstance(step, int) and step < len(here)
+    """Return the longest prefix of a path that exists in the document."""
+    value: Any = document.value
+    for depth, step in enumerate(where):
+        in_object = isinstance(value, dict) and step in value
+        in_list = isinstance(value, list) and isinstance(step, int) and step < len(value)
         if not in_object and not in_list:
-            return where[:n]
-        here = here[step]
+            return where[:depth]
+        value = value[step]
     return where
 
 
 def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:
-    """Two values as they are shown side by side; long texts from where they begin to differ."""
+    """Return two values for a message, shortened to the part that differs.
+
+    If one is longer than `limit` characters, both start 10 characters before the first difference.
+    """
     a, b = repr(now), repr(then)
     if max(len(a), len(b)) <= limit:
         return a, b
-    alike = takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))
-    start = max(0, len(list(alike)) - 10)
+    common = takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False))
+    start = max(0, len(list(common)) - 10)
 
     def cut(text: str) -> str:
         lead = "…" if start else ""
@@ -202,22 +215,22 @@ def differing(now: object, then: object, limit: int = 60) -> tuple[str, str]:
 
 
 def some(names: Sequence[str], limit: int, between: str = ", ") -> str:
-    """The first of several names, and how many more there are."""
+    """Return the first `limit` names, and how many more there are."""
     more = len(names) - limit
     return between.join(names[:limit]) + (f" and {more} more" if more > 0 else "")
 
 
 def command(*words: str) -> str:
-    """A command of ours as it can be pasted into a shell, whatever ids and names are in it."""
+    """Return a `provenance` command, quoted for a shell."""
     return shlex.join(("provenance", *words))
 
 
 def accept(row: RowEvidence, *options: str) -> str:
-    """The command that takes the files of a row as they are now: their digests, and no others."""
+    """Return the command that writes the present digests of a row's files into the row."""
     label = row.label
     return command("hash", label, "--write", *options, "--accept", label)
 
 
 def short(sha256: str | None) -> str:
-    """A digest as people compare it: its first 12 digits."""
+    """Return the first 12 digits of a digest, or "none" if there is no digest."""
     return f"{sha256[:12]}…" if sha256 else "none"

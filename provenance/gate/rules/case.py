@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rule is given: evidence, trust, exceptions, and what was found so far."""
+"""The input of a rule: evidence, trust, deferrals, and the findings so far."""
 
 from __future__ import annotations
 
@@ -32,38 +32,47 @@ from provenance.signing.trust import Trust
 _QUOTED: Final = re.compile(r"([\"`])(\w+)\1", re.ASCII)
 
 
-_Asked: TypeAlias = tuple[int, str | None]
-"""A bundle, by its `id()`, and the digest of the file that it is asked about."""
+_SignatureKey: TypeAlias = tuple[int, str | None]
+"""The `id()` of a bundle, and the digest of the file whose signature is verified."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Believed:
-    """What trusted signers said of `row`, and the row as they signed it."""
+class _TrustedRow:
+    """The statement of trusted signers about `row`, and the row as they signed it."""
 
-    row: RowEvidence  # with it, so that no other one ever has its id
+    row: RowEvidence  # kept alive, so that its `id()` is not reused
     statement: Statement | None
     signed: SignedRow | None
 
 
-def _stated(row: RowEvidence, statement: Statement | None) -> SignedRow | None:
-    """The row that a statement binds, where it is `row`."""
+def _bound_row(row: RowEvidence, statement: Statement | None) -> SignedRow | None:
+    """Return the signed row that a statement binds, if it has the id of `row`, or None."""
     signed = signed_row.signed_row(statement)
     return signed if signed is not None and signed.id == row.entry.text("id") else None
 
 
 @dataclass(frozen=True)
 class Case:
-    """What is judged: evidence, whose signatures count, the declared exceptions, and the date.
+    """The evidence to judge, and everything else that a rule needs.
 
-    `trust` is None where signatures are not judged. `findings` are those of earlier phases, with
-    deferrals applied. `catalogue` holds all rules by code, `phases` those that are judged in this
-    run: a rule that was not judged cannot show that the cause of a deferral is gone. `require` is
-    what the consumer requires beyond that it verifies. `resource_uri` names the project whose
-    release summary it has to be, or is None if that is not known. `predicate_types` are those of
-    statements by others that count for a model or file; with None each does for a file.
-
-    `evidence.rows` are those of one unit, which rules about rows and ensembles judge. `facts` are
-    those of all selected rows, from which the other rules conclude.
+    Attributes:
+        evidence: The evidence. Its `rows` are those of one unit, for rules about rows and
+            ensembles.
+        trust: The trusted signers, or None if signatures are not judged.
+        config: The configuration, with the deferrals.
+        today: The date of the run.
+        facts: The facts of all selected rows, for rules that do not judge units.
+        findings: The findings of earlier phases, with deferrals applied.
+        catalogue: All rules by code.
+        phases: The phases that this run judges. The cause of a deferral can be gone only if its
+            rule was judged.
+        require: The requirements of the consumer beyond a valid signature.
+        resource_uri: The URI of the project whose release summary is expected, or None if it is
+            not known.
+        target: The subject that the run verifies.
+        predicate_types: The predicate types that count for a model or file, for statements other
+            than row bundles. None accepts every type for a file.
+        known_of_another_registry: The value of `of_another_registry` if the evidence is one unit.
     """
 
     evidence: Evidence
@@ -79,60 +88,63 @@ class Case:
     target: Target = Target.REGISTRY
     predicate_types: Collection[str] | None = EXPECTED_TYPES
     known_of_another_registry: bool = False
-    _signature_sets: dict[_Asked, tuple[BundleEvidence, SignatureSet]] = field(default_factory=dict)
-    _signed: dict[int, _Believed] = field(default_factory=dict)
+    _signature_sets: dict[_SignatureKey, tuple[BundleEvidence, SignatureSet]] = field(
+        default_factory=dict
+    )
+    _signed: dict[int, _TrustedRow] = field(default_factory=dict)
 
     def judged(self, code: str) -> bool:
-        """Whether the rule is judged in this run, for all that is selected."""
+        """Whether this run judges the rule for all selected rows."""
         rule = self.catalogue[code]
         return rule.phase in self.phases and (self.evidence.whole or not rule.needs_whole)
 
     @property
     def compares_releases(self) -> bool:
-        """Whether it matters when the release was made."""
+        """Whether the time of the release matters."""
         return self.require.max_age is not None or self.evidence.seen is not None
 
     @property
     def needs_row(self) -> bool:
-        """Whether the bundle has to bind the row."""
+        """Whether the bundle must bind the row."""
         return self.require.of_row or self.needs_summary
 
     @property
     def needs_summary(self) -> bool:
-        """Whether a release summary has to be at hand."""
+        """Whether a release summary is required."""
         return self.require.of_release or self.evidence.seen is not None
 
     @property
     def alone(self) -> bool:
-        """Whether a file is judged by its bundle, without a registry."""
+        """Whether a single file is judged by its bundle, without a registry."""
         return self.target in (Target.MODEL, Target.BLOB)
 
     @cached_property
     def subjects(self) -> Mapping[str, set[str]]:
-        """What the findings so far are about, by their rules and by the rules that these escalate.
+        """The subjects of the findings so far, by the codes of their rules.
 
-        A row where a sterner rule took over has not been cured: that rule fails by itself.
+        A finding of a rule that escalates another rule counts for both: the cause of the other rule
+        is not gone.
         """
-        found: dict[str, set[str]] = {}
+        subjects: dict[str, set[str]] = {}
         for finding in self.findings:
             for code in (finding.code, self.catalogue[finding.code].escalates):
                 if code is not None:
-                    found.setdefault(code, set()).update(finding.subjects)
-        return found
+                    subjects.setdefault(code, set()).update(finding.subjects)
+        return subjects
 
     @cached_property
     def by_subject(self) -> Mapping[str | None, Sequence[Finding]]:
-        """The findings so far, by the row or else the ensemble that they are about."""
+        """The findings so far, by the row, or else the ensemble, that they are about."""
         return by_subject(self.findings)
 
     @cached_property
     def by_path(self) -> Mapping[str, Sequence[Finding]]:
-        """The findings so far, by the files that have to be edited."""
-        found: dict[str, list[Finding]] = {}
+        """The findings so far, by the paths of the files to edit."""
+        findings: dict[str, list[Finding]] = {}
         for finding in self.findings:
             for path in (finding.path, *finding.others):
-                found.setdefault(path, []).append(finding)
-        return found
+                findings.setdefault(path, []).append(finding)
+        return findings
 
     def found(self, code: str, row: RowEvidence) -> bool:
         """Whether a rule has a finding about the row so far, deferred or not."""
@@ -145,120 +157,119 @@ class Case:
 
     @cached_property
     def deferrals(self) -> Deferrals:
-        """The declared exceptions, by what they cover."""
+        """The declared deferrals, by the findings that they cover."""
         return Deferrals(self.config.deferrals)
 
     @cached_property
     def owners(self) -> Mapping[str, str]:
-        """The row of each file that belongs to one, by its path."""
+        """The label of the row that each file belongs to, by the path of the file."""
         return {path: row.label for row in reversed(self.facts) for path in row.paths}
 
     @cached_property
     def texts(self) -> frozenset[str]:
-        """The paths of all JSON files that are there: a finding about one is at least at its start.
+        """The paths of all existing JSON files. A finding about one has a line, at least the first.
 
-        Of one file alone, the model takes the place of the registry.
+        If a single file is judged, the model takes the place of the registry.
         """
         evidence, summary = self.evidence, self.evidence.summary
-        there = {evidence.registry.path, *evidence.unreadable, *evidence.stray_bundles}
-        there |= {d.path for d in (*evidence.documents, *evidence.stray_sidecars)}
-        there |= {s.path for s in evidence.strays if s.path.endswith(".json")}
-        there |= {summary.path} if summary is not None and not summary.missing else set()
-        there.update(s.path for row in self.facts for s in row.sidecars if not s.missing)
+        paths = {evidence.registry.path, *evidence.unreadable, *evidence.stray_bundles}
+        paths |= {d.path for d in (*evidence.documents, *evidence.stray_sidecars)}
+        paths |= {s.path for s in evidence.strays if s.path.endswith(".json")}
+        paths |= {summary.path} if summary is not None and not summary.missing else set()
+        paths.update(s.path for row in self.facts for s in row.sidecars if not s.missing)
         bundles = (b for row in self.facts for b in (row.bundle, row.attestation) if b)
-        there.update(file.path for b in bundles if not b[0].missing for file in b)
-        there.difference_update(f.path for row in self.facts for f in row.model_files)
-        return frozenset(there)
+        paths.update(file.path for b in bundles if not b[0].missing for file in b)
+        paths.difference_update(f.path for row in self.facts for f in row.model_files)
+        return frozenset(paths)
 
     @cached_property
     def places(self) -> Mapping[str, int]:
-        """The place in the registry of each selected row, by its label."""
+        """The index in the registry of each selected row, by its label."""
         return {facts.label: facts.row.index for facts in self.facts}
 
     def name_of(self, field: str) -> str:
-        """What the registry calls a field, for messages."""
+        """Return the registry's own name for a field, for messages."""
         return self.evidence.registry.names.of(field)
 
     def in_its_words(self, text: str) -> str:
-        """A text about a row with the registry's own names for the fields in it, in quotes."""
+        """Return `text` with the registry's own names for the quoted fields in it."""
         return _QUOTED.sub(lambda m: f"{m[1]}{self.name_of(m[2])}{m[1]}", text)
 
     def declare_first(self, *keys: str) -> str:
-        """Return the step before an advice that adds `keys` to a row, or "" if none is needed.
+        """Return the step that must precede adding `keys` to a row, or "".
 
-        It is needed where the schema that the registry names forbids them (REG114).
+        It is needed if the schema that the registry names does not allow them (REG114).
         """
         schema = self.evidence.schema
-        closed = [key for key in keys if schema is not None and key in schema.undeclared]
-        if schema is None or not closed:
+        undeclared = [key for key in keys if schema is not None and key in schema.undeclared]
+        if schema is None or not undeclared:
             return ""
-        called = " and ".join(f"`{key[:60]}`" for key in closed)
-        return f"Declare {called} in the schema: {schema.path}{schema.undeclared[closed[0]]}. "
+        names = " and ".join(f"`{key[:60]}`" for key in undeclared)
+        return f"Declare {names} in the schema: {schema.path}{schema.undeclared[undeclared[0]]}. "
 
     def signature_set(
         self, document: BundleEvidence, artifact_sha256: str | None = None
     ) -> SignatureSet:
-        """The judgement on the signatures of a well-formed bundle. Each is computed once."""
+        """Return the judgement on the signatures of a well-formed bundle, computed once."""
         assert self.trust is not None
         assert document.bundle is not None
         if isinstance(document.bundle.content, Envelope):
             artifact_sha256 = None
-        asked = (id(document), artifact_sha256)
-        known = self._signature_sets.get(asked)
+        key = (id(document), artifact_sha256)
+        known = self._signature_sets.get(key)
         if known is None:
             judged = signature_set.judge(document, self.trust, artifact_sha256)
-            # With the document itself, so that no other one ever has its id.
-            known = self._signature_sets[asked] = document, judged
+            # Keeps the document alive, so that its `id()` is not reused.
+            known = self._signature_sets[key] = document, judged
         return known[1]
 
     def row_signatures(self, row: RowEvidence) -> SignatureSet | None:
-        """The judgement on a row's bundle, None where there is no well-formed one."""
+        """Return the judgement on a row's bundle, or None if there is no well-formed bundle."""
         if row.bundle is None or row.bundle.bundle is None:
             return None
         return self.signature_set(row.bundle, row.onnx.sha256 if row.onnx else None)
 
     def signed_statement(self, bundle: BundleEvidence | None) -> Statement | None:
-        """What trusted signers said in `bundle`; None where too few trusted signatures are valid.
+        """Return the statement in `bundle`, or None without enough valid trusted signatures.
 
-        Everything that is concluded from a statement goes through here: nothing that was not
-        signed by those whose signatures count is ever believed.
+        All rules read statements through this method, so that they never use unsigned content.
         """
         if bundle is None or bundle.bundle is None or bundle.statement is None:
             return None
         return bundle.statement if self.signature_set(bundle).counts else None
 
     def row_statement(self, row: RowEvidence) -> Statement | None:
-        """What a trusted signer said of this very row; None where nobody did.
+        """Return the signed statement about this row, or None.
 
-        A genuine bundle of another row, or of another kind, says nothing of this one.
+        None also for a genuine bundle of another row or of another type.
         """
-        return self._believed(row).statement
+        return self._trusted_row(row).statement
 
     def signed_row(self, row: RowEvidence) -> SignedRow | None:
-        """The row as trusted signers signed it; None if they did not.
+        """Return the row as trusted signers signed it, or None if they did not.
 
-        In a release that is judged by its summary, the row bundles count by their digests, which
-        the summary signs.
+        In a release that is verified by its summary, a row bundle counts if the signed summary
+        lists its digest.
         """
         if self.evidence.released is None:
-            return self._believed(row).signed
+            return self._trusted_row(row).signed
         if row.bundle is None or row.bundle.sha256 not in self.released_bundles:
             return None
-        return _stated(row, row.bundle.statement)
+        return _bound_row(row, row.bundle.statement)
 
-    def _believed(self, row: RowEvidence) -> _Believed:
-        """What trusted signers signed of a row, computed once."""
+    def _trusted_row(self, row: RowEvidence) -> _TrustedRow:
+        """Return the signed statement about a row, computed once."""
         known = self._signed.get(id(row))
         if known is None:
             statement = self.signed_statement(row.bundle)
-            signed = _stated(row, statement)
-            known = _Believed(row, statement if signed is not None else None, signed)
+            signed = _bound_row(row, statement)
+            known = _TrustedRow(row, statement if signed is not None else None, signed)
             self._signed[id(row)] = known
         return known
 
     @cached_property
     def of_another_registry(self) -> bool:
-        """Whether the release summary is that of another registry file, which ATT712 reports."""
+        """Whether the release summary belongs to another registry file. ATT712 reports it."""
         evidence, summary = self.evidence, self.signed_statement(self.evidence.summary)
         if not evidence.whole or summary is None or releases.predicate_of(summary) is None:
             return self.known_of_another_registry
@@ -275,5 +286,5 @@ class Case:
         bundle = row.bundle.bundle if row.bundle else None
         if bundle is None or not isinstance(bundle.content, MessageSignature):
             return False
-        found = self.row_signatures(row)
-        return found is not None and found.counts
+        signatures = self.row_signatures(row)
+        return signatures is not None and signatures.counts

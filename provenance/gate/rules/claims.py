@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SID417 to SID419: what a row claims, and whether the evidence beside it is there."""
+"""SID417 to SID419: what a row claims about its model, and the evidence for it."""
 
 from __future__ import annotations
 
@@ -23,28 +23,34 @@ from provenance.gate.rules.sidecars.current import ClaimRule
 
 
 class ProductionUnproven(Rule):
-    """A row says production, and the evidence for it is not complete.
+    """A row claims production without complete evidence.
 
     ## What it does
-    Asks of every row with `"smoke": false` what `provenance promote` asks before it writes that: a
-    sidecar with the digest of these very bytes, a gate that was passed by its own numbers (that of
-    the ensemble, or of the sidecar), widths that agree, and a complete license. No gate is asked of
-    an imported model, whose sidecar declares its `origin`. A gate that nothing can fail (a
-    threshold of 0, a spread of at most 1) or whose verdict is in words of its own is no evidence,
-    and bytes that another row declares as a placeholder are not production. What another rule
-    already reports is not repeated, nor is a row that was flipped since the baseline (BAS804). What
-    a deferral covers is reported: `promote` refuses it too, so that this rule cannot be deferred.
+    Requires for every row with `"smoke": false` what `provenance promote` requires before it writes
+    that value:
+
+    - a sidecar with the digest of the present model file,
+    - a gate whose numbers pass, recorded in the ensemble's verdict or in the sidecar,
+    - widths that agree, and a complete license.
+
+    An imported model, whose sidecar declares its `origin`, needs no gate. A gate is not evidence if
+    it cannot fail (a threshold of 0, a spread of at most 1) or if its verdict is not a known word.
+    A model with the same bytes as another row's placeholder is not production.
+
+    Problems that another rule already reports are not repeated, and neither are rows that were
+    flipped since the baseline (BAS804). Problems under a deferral are reported: `promote` refuses
+    them too, so this rule cannot be deferred.
 
     ## Why it matters
-    "Production" is a promise to every consumer who asks for it (`--require production`). A flag
-    that is set by hand is no evidence.
+    "Production" is a promise to every consumer who requires it (`--require production`). A flag set
+    by hand is not evidence.
 
     ## Example
-    `"smoke": false`, and a sidecar with `id` and `sha256` alone: no gate was ever recorded.
+    `"smoke": false`, and a sidecar with only `id` and `sha256`, which does not record a gate.
 
     ## How to fix
-    Add what the message names. Until then the row says `"smoke": true` if it is a placeholder.
-    Without `smoke` a row claims nothing, and no consumer who requires production accepts it.
+    Add what the message names. Until then, write `"smoke": true` if the model is a placeholder.
+    A row without `smoke` is unclaimed, and consumers who require production refuse it.
     """
 
     code = "SID417"
@@ -57,7 +63,7 @@ class ProductionUnproven(Rule):
         if not row.entry.claims_production:
             return
         if row.manifest is None and is_lost_with_its_manifest(case, row):
-            return  # BAS809 reports the manifest, and what it says is not known
+            return  # BAS809 reports the manifest; its content is not known
         missing = promotion.missing(case.evidence, case.by_subject, row)
         if missing:
             messages = "; ".join(dict.fromkeys(o.message for o in missing))
@@ -66,14 +72,14 @@ class ProductionUnproven(Rule):
                 case,
                 row,
                 "smoke",
-                f"the row says production, and the evidence is not complete: {messages}"[:600],
+                f"the row says production, but the evidence is incomplete: {messages}"[:600],
                 f"{helps} Until then {case.in_its_words(say_smoke(row))}.",
                 about=missing[0].path,
             )
 
 
 def say_smoke(row: RowEvidence) -> str:
-    """What to write until the evidence is complete: in the row, and where it is repeated."""
+    """Return the advice to write `"smoke": true` in the row and wherever the value is repeated."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     where = ""
     if row.manifest is not None:
@@ -84,21 +90,22 @@ def say_smoke(row: RowEvidence) -> str:
 
 
 class SmokeProven(Rule):
-    """A row says smoke, and the evidence for production is complete.
+    """A row says smoke although the evidence for production is complete.
 
     ## What it does
-    Warns where sidecar, digests, gate and license are what SID417 asks of a production row: of an
-    ensemble, where that is so for all of its members. A warning does not fail the gate.
+    Warns if the sidecar, digests, gate and license of a smoke row meet the conditions of SID417.
+    Rows of an ensemble are reported only if all its members meet them. A warning does not fail the
+    gate.
 
     ## Why it matters
-    The production weights are here, and every consumer who requires production refuses them. Such
-    a row was left behind when its model was trained.
+    The production weights exist, but consumers who require production refuse them. The usual cause
+    is that the row was not updated after its model was trained.
 
     ## Example
-    `"smoke": true`, and a sidecar of these very bytes with the verdict PROMOTE.
+    `"smoke": true`, and a sidecar with the digest of the model and the verdict PROMOTE.
 
     ## How to fix
-    `provenance promote ROW`, or `provenance promote --ensemble ID`.
+    Run `provenance promote ROW` or `provenance promote --ensemble ID`.
     """
 
     code = "SID418"
@@ -122,13 +129,15 @@ class SmokeProven(Rule):
 
     def _proven(self, case: Case, row: RowEvidence) -> Finding:
         assert row.sidecar is not None  # else it is not ready
-        fails = any(f.severity is Severity.ERROR for f in promotion.about(case.by_subject, row))
-        first = "correct the errors of this row, then" if fails else "run"
+        has_errors = any(
+            f.severity is Severity.ERROR for f in promotion.about(case.by_subject, row)
+        )
+        first = "correct the errors of this row, then" if has_errors else "run"
         return self.in_row(
             case,
             row,
             "smoke",
-            f"the row says smoke, and the evidence for production is complete: "
+            f"the row says smoke, but the evidence for production is complete: "
             f"{row.sidecar.path} describes these bytes, and {_proof(case.evidence, row)}",
             f"If the model is meant for use, {first}: {promotion.promote_command(row)}",
             about=row.sidecar.path,
@@ -136,7 +145,7 @@ class SmokeProven(Rule):
 
 
 _DOCUMENTS = ("SID", "ENS506", "ENS511", "ENS512", "ENS514", "ENS516")
-"""The rules that find, about a row, that its documents are not evidence."""
+"""The rules, by the start of their codes, that reject the documents of a row as evidence."""
 
 
 def _is_ready(case: Case, row: RowEvidence) -> bool:
@@ -152,7 +161,7 @@ def _is_ready(case: Case, row: RowEvidence) -> bool:
 def _proof(evidence: Evidence, row: RowEvidence) -> str:
     gate = classification.evaluated_gate(evidence, row)
     if gate is None:
-        return "it is an imported model with its origin"
+        return "the model is imported and declares its origin"
     return (
         f"its gate gives {gate['result']} ({gate['metric']} {gate['value']:.4f}, at least "
         f"{gate['threshold']:g})"
@@ -160,20 +169,24 @@ def _proof(evidence: Evidence, row: RowEvidence) -> str:
 
 
 class OriginWrong(ClaimRule):
-    """The origin in a sidecar is malformed, or contradicts something else.
+    """The `origin` in a sidecar is not valid or contradicts another value.
 
     ## What it does
-    An imported model, whose weights come from elsewhere, is declared in its sidecar: `origin`, an
-    object with `source` (where the weights come from) and `license` (an SPDX expression), and, if
-    known, `license_url`, `revision` and `sha256` of the upstream file. Reports an origin that lacks
-    one of the first two, or in which a value has another form; one whose license is not the row's;
-    and one beside a record of training in this repository (`gate`, `seed`, `training_recipe`, …),
-    at whatever depth a gate is recorded, or in a model that an ensemble manifest lists. A sidecar
-    of other bytes is reported as that only.
+    Checks the `origin` that declares an imported model, whose weights come from another project. It
+    is an object with `source` (where the weights come from) and `license` (an SPDX expression), and
+    optionally `license_url`, `revision` and `sha256` of the upstream file. Reports an origin
+
+    - without `source` or `license`, or with a value of the wrong form,
+    - whose license differs from the row's license,
+    - in a sidecar that also records training in this repository (`gate`, `seed`,
+      `training_recipe`, …; a gate counts at any depth),
+    - of a model that an ensemble manifest lists.
+
+    If the sidecar describes other bytes, only that is reported.
 
     ## Why it matters
-    No gate is expected of an imported model. A declaration that hides a gate which was not passed,
-    or that names another license than the one that the model is offered under, must not count.
+    An imported model needs no gate. Therefore an origin must not hide a failed gate, or a license
+    other than the one in the row.
 
     ## Example
     `"origin": {"source": "https://github.com/m-tassano/fastdvdnet"}`, without a `license`.
@@ -191,21 +204,22 @@ class OriginWrong(ClaimRule):
         fault = origin.fault(row, sidecar)
         if fault is not None:
             where, message = fault
-            trained = where[0] != origin.ORIGIN or (len(where) == 1 and row.manifest is not None)
-            help = f"Remove `{origin.ORIGIN}`, or the record: the model has one history."
-            form = 'Write it as "origin": {"source": "…", "license": "…"}.'
-            yield self.at(sidecar, where, message, help if trained else form, row=row.label)
+            is_trained = where[0] != origin.ORIGIN or (len(where) == 1 and row.manifest is not None)
+            remove = f"Remove `{origin.ORIGIN}`, or the record: the model has only one of them."
+            write = 'Write it as "origin": {"source": "…", "license": "…"}.'
+            help = remove if is_trained else write
+            yield self.at(sidecar, where, message, help, row=row.label)
             return
         declared = sidecar.get(origin.ORIGIN)
         license = row.entry.fields.get("license")
         if declared is None or not isinstance(license, str) or is_blank(license):
             return
         if not same_license(declared["license"], license):
-            called = case.name_of("license")
+            field = case.name_of("license")
             yield self.at(
                 sidecar,
                 (origin.ORIGIN, "license"),
-                f"`{origin.ORIGIN}.license` is {shown(declared['license'])}; in the row `{called}` "
+                f"`{origin.ORIGIN}.license` is {shown(declared['license'])}; in the row `{field}` "
                 f"is {shown(license)}",
                 "Decide which is right, and write it in both.",
                 row=row.label,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a rule declares as data: when, where and over what it is judged, and what it yields to."""
+"""The attributes that a rule declares: when and where it is judged, and what it yields to."""
 
 from __future__ import annotations
 
@@ -10,46 +10,47 @@ from provenance.gate.finding import Severity
 
 
 class Phase(enum.Enum):
-    """When a rule is judged. Each phase sees what the earlier ones concluded.
+    """When a rule is judged. The rules of a phase see the findings of earlier phases.
 
-    A value says what is judged and, where not every run judges it, which does.
+    The values are shown to the user. They name the option of phases that not every run judges.
     """
 
-    ARTIFACTS = "what can be judged before anything is signed"
+    ARTIFACTS = "what can be judged before signing"
     RUNTIME = "how the models run (--run)"
     BASELINE = "changes since a baseline (--baseline)"
-    CLAIMS = "whether the evidence for what the rows claim is there"
+    CLAIMS = "whether the rows have the evidence for their claims"
     SIGNATURES = "signatures (verify)"
     PIPELINE = "the steps of the release (verify --layout)"
-    OUTCOME = "what follows from the findings: deferrals, the release summary"
-    REQUIREMENTS = "what a consumer requires (verify --require)"
+    OUTCOME = "consequences of the findings: deferrals, the release summary"
+    REQUIREMENTS = "requirements of a consumer (verify --require)"
 
     @property
     def is_released(self) -> bool:
-        """Whether a release judges it: only then can what it finds have been signed as deferred."""
+        """Whether a release judges it. Only such a phase can have findings signed as deferred."""
         unreleased = (Phase.RUNTIME, Phase.BASELINE, Phase.PIPELINE, Phase.REQUIREMENTS)
         return self not in unreleased
 
     @property
     def is_open(self) -> bool:
-        """Whether a run that does not judge it leaves something open. Who has no layout or requires
-        nothing, misses nothing.
+        """Whether a run without this phase is incomplete.
+
+        A run without a layout or requirements leaves nothing open.
         """
         return self not in (Phase.PIPELINE, Phase.REQUIREMENTS)
 
 
 class Scope(enum.Enum):
-    """What a rule looks at, at once."""
+    """The subject that a rule judges at one time."""
 
     ROW = "a row and its files"
-    ENSEMBLE = "an ensemble: a manifest, its members and the verdicts on it"
+    ENSEMBLE = "an ensemble: a manifest, its members and its verdicts"
     REGISTRY = "all rows together"
-    DOCUMENT = "a document that is not of one row"
-    OUTCOME = "what the other rules found"
+    DOCUMENT = "a document that does not belong to one row"
+    OUTCOME = "the findings of other rules"
 
 
 class Target(enum.Enum):
-    """What is verified as a whole."""
+    """The subject that a run verifies."""
 
     REGISTRY = "the registry of a repository"
     RELEASE = "a release by its summary"
@@ -65,7 +66,7 @@ EVERYWHERE: Final = frozenset(Target)
 
 
 class Declaration:
-    """What a rule is. Each rule sets `code` and `slug`, which are stable and never reused."""
+    """The attributes of a rule. Each rule sets `code` and `slug`, which are never reused."""
 
     code: ClassVar[str]
     slug: ClassVar[str]
@@ -73,28 +74,28 @@ class Declaration:
     deferrable: ClassVar[bool] = False
     phase: ClassVar[Phase] = Phase.ARTIFACTS
     scopes: ClassVar[tuple[Scope, ...]] = (Scope.ROW,)
-    """What it looks at, at once."""
+    """The subjects that it judges, each at one time."""
     applies: ClassVar[frozenset[Target]] = REGISTRY
-    """Where it is judged."""
+    """The kinds of runs in which it is judged."""
     yields_to: ClassVar[tuple[str, ...]] = ()
-    """The rules whose failing finding about the same row or file says the same cause: then this
-    one's is suppressed, and listed as that."""
+    """The rules that report the same cause. If one of them fails for the same row or file, the
+    finding of this rule is suppressed and listed as suppressed."""
     looks_around: ClassVar[bool] = False
-    """Whether what it says of a unit depends on what lies around it: strays, other rows' files, the
-    baseline. It may say something first without, and is judged again with all that."""
+    """Whether its findings about a unit depend on data outside the unit: stray files, files of
+    other rows, or the baseline. It can be judged first without that data and again with it."""
     needs_trust: ClassVar[bool] = False
-    """Whether it judges what was signed, and so can say nothing where nobody is trusted."""
+    """Whether it judges signed content and therefore needs trusted signers."""
     needs_whole: ClassVar[bool] = False
-    """Whether it is judged only where the whole registry is: some rows do not show it."""
+    """Whether it is judged only if all rows of the registry are selected."""
     about_rows: ClassVar[bool] = True
-    """Whether its findings are about rows. Others are about an ensemble, a file, or a row that is
-    gone: a deferral names that, and is stale where none of it is found."""
+    """Whether its findings are about rows. Other findings are about an ensemble, a file, or a row
+    that is gone. A deferral names that subject, and is stale if there is no such finding."""
     for_consumer: ClassVar[bool] = False
-    """Whether its help is for those who use a model too, and not only for its publisher."""
+    """Whether its help is meant for consumers as well as for the publisher."""
     consumer_help: ClassVar[str | None] = None
-    """Its help for those who use a model, if there is more to say than the command has."""
+    """The help for consumers, or None for the default help of the command."""
     escalates: ClassVar[str | None] = None
-    """The rule that this one takes the place of, for rows where no deferral may cover it."""
+    """The rule that this one replaces for rows for which it must not be deferred, or None."""
 
     @property
     def of_units(self) -> bool:
@@ -103,5 +104,5 @@ class Declaration:
 
     @property
     def of_whole(self) -> bool:
-        """Whether it judges what is not of one unit."""
+        """Whether it judges subjects that do not belong to one unit."""
         return any(s not in (Scope.ROW, Scope.ENSEMBLE) for s in self.scopes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What belongs to rows that are gone since the baseline: BAS801 reports it, and no other rule."""
+"""Rows that are gone since the baseline, and their files. Only BAS801 reports them."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from provenance.gate.rules.case import Case
 
 
 def files_of_lost_rows(case: Case) -> Callable[[str], bool]:
-    """Whether a file, by its name relative to the registry's folder, is that of a lost row.
+    """Return a function that says whether a file belongs to a lost row.
 
-    Also whether it is the former file of a row that names none now, or one that another rule says
-    is not there: to remove it would lose the model. Where a deferral says that the row was removed
-    on purpose, what it left behind is a stray.
+    The function takes the name of the file relative to the registry's folder. It is also true for
+    the former file of a row that now names no file or a wrong one: removing that file would lose
+    the model. If a deferral declares that the row was removed on purpose, its files are strays.
     """
     lost = [lost.row.onnx for lost in undeclared(case)]
     models = {name.removesuffix(".onnx") for name in (*lost, *_misnamed(case)) if name}
@@ -25,7 +25,7 @@ def files_of_lost_rows(case: Case) -> Callable[[str], bool]:
 
 
 def undeclared(case: Case) -> Iterator[LostRow]:
-    """The rows that are gone since the baseline, unless a deferral says that this was meant."""
+    """Yield the rows that are gone since the baseline, unless a deferral declares the removal."""
     baseline = case.evidence.baseline
     if baseline is not None:
         for lost in baseline.comparison.lost_rows():
@@ -51,12 +51,12 @@ def is_renamed(case: Case, row: Row, id: str) -> bool:
 
 
 def _misnamed(case: Case) -> Iterator[str | None]:
-    """The former files of rows whose `onnx` is now no file, or that of another row."""
+    """Yield the former files of rows whose `onnx` is now missing, wrong, or another row's file."""
     baseline = case.evidence.baseline
     shared = Counter(facts.row.onnx for facts in case.facts)
     for facts in case.facts if baseline is not None else ():
         former = baseline.rows.get(facts.row.index) if baseline is not None else None
         now, onnx = facts.row.onnx, facts.onnx
         if former is not None and former.row.onnx != now:
-            wrong = onnx is None or onnx.problem is not None or shared[now] > 1
-            yield former.row.onnx if wrong else None
+            is_wrong = onnx is None or onnx.problem is not None or shared[now] > 1
+            yield former.row.onnx if is_wrong else None

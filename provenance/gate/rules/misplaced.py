@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file that a row misses and that is here under another name: reported once, with its row."""
+"""Files that a row misses and that exist under another name. They are reported with the row."""
 
 from __future__ import annotations
 
@@ -13,9 +13,12 @@ from provenance.gate.rules.case import Case
 
 @dataclass(frozen=True, slots=True)
 class Misplaced:
-    """Where a file is: `said` is a clause for the message, `help` the step that brings it back.
+    """A file of a row that was found under another name.
 
-    `has_sidecar` says whether the row's sidecar has that other name, too.
+    Attributes:
+        said: A clause for the message that names where the file is.
+        help: The step that brings it back.
+        has_sidecar: Whether the row's sidecar has the other name too.
     """
 
     said: str
@@ -24,7 +27,7 @@ class Misplaced:
 
 
 def misplaced_model(case: Case, row: RowEvidence) -> Misplaced | None:
-    """Where the row's model is, if the file that the row names is not that model."""
+    """Return where the row's model is if the file that the row names is not that model."""
     stray = case.evidence.misplaced.get(row.entry.digest("sha256") or "")
     if stray is None:
         return None
@@ -53,7 +56,7 @@ def misplaced_model(case: Case, row: RowEvidence) -> Misplaced | None:
 
 
 def misplaced_file(case: Case, row: RowEvidence, file: FileEvidence) -> Misplaced | None:
-    """Where the int8 variant or the external data of a row is."""
+    """Return where the int8 variant or the external data of a row is, or None."""
     stray = case.evidence.misplaced.get(row.declared(file) or "")
     if stray is None:
         return None
@@ -61,17 +64,17 @@ def misplaced_file(case: Case, row: RowEvidence, file: FileEvidence) -> Misplace
 
 
 def has_misplaced_sidecar(case: Case, row: RowEvidence) -> bool:
-    """Whether a row misses its sidecar because the model has another name than the row says."""
-    found = misplaced_model(case, row)
-    return found is not None and found.has_sidecar
+    """Whether a row misses its sidecar because model and sidecar have another name."""
+    model = misplaced_model(case, row)
+    return model is not None and model.has_sidecar
 
 
 def _said(stray: FileEvidence) -> str:
-    return f"; {stray.path}, which no row names, holds the bytes that the row declares"
+    return f"; {stray.path}, which no row names, has the digest that the row declares"
 
 
 def _known_names(case: Case, row: RowEvidence) -> set[str | None]:
-    """What the baseline and the manifest of the row's ensemble call its model."""
+    """Return the names of the row's model in the baseline and in the ensemble manifests."""
     baseline = case.evidence.baseline
     former = baseline.former(row) if baseline is not None else None
     named = case.evidence.names_in_manifests(row)
@@ -79,6 +82,6 @@ def _known_names(case: Case, row: RowEvidence) -> set[str | None]:
 
 
 def other_row(case: Case, row: RowEvidence) -> RowEvidence | None:
-    """Another row that names the model of a row, and declares its bytes."""
+    """Return another row that names the same model file and declares its digest, or None."""
     naming = case.evidence.rows_by_model.get(row.onnx.path, ()) if row.onnx is not None else ()
     return next((other for other in naming if other.index != row.index), None)

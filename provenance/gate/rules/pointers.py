@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said of a Git LFS pointer in place of a file, by the rule that misses the file."""
+"""Messages and helps about a Git LFS pointer in place of a file."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ POINTER: Final = "a Git LFS pointer; run `git lfs pull`"
 
 
 def described(row: RowEvidence, file: FileEvidence) -> str:
-    """Return what a pointer is, and for which bytes it stands where those are not the row's."""
+    """Return a description of the pointer, with its digest if the row declares another one."""
     if (oid := _other_oid(row, file)) is None:
         return POINTER
     return (
-        f"{POINTER}. It stands for the bytes {short(oid)}, and the row declares "
+        f"{POINTER}. It points to a file with the digest {short(oid)}, but the row declares "
         f"{short(row.declared(file))}"
     )
 
 
 def fetching(row: RowEvidence, file: FileEvidence, help: str = FETCH) -> str:
-    """Return the next step, for a file of a row."""
+    """Return the next step for a pointer in place of a file of the row."""
     if _other_oid(row, file) is None:
         return help
-    hashed = command("hash", row.label, "--write")
-    return f"{help}. If those bytes are meant, then: {hashed}"
+    hash_command = command("hash", row.label, "--write")
+    return f"{help}. If that file is right, then: {hash_command}"
 
 
 def _other_oid(row: RowEvidence, file: FileEvidence) -> str | None:

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What stands between a row and production: the conditions of ADR-1105.
+"""The conditions of ADR-1105 that a row must meet to become production.
 
-The sidecar describes these very bytes, the gate's verdict is PROMOTE by its own numbers, widths
-agree, the license is complete. Of an imported model no gate is expected: its sidecar declares the
-origin. `provenance promote` writes `"smoke": false` only where nothing stands in the way; SID417
-refuses a row that claims production without it, and BAS804 one that was flipped by hand. All of
-them ask the same conditions: those in this file.
+The sidecar describes the present model file, the numbers of the gate support its verdict PROMOTE,
+widths agree, and the license is complete. An imported model needs no gate, because its sidecar
+declares its origin.
+
+`provenance promote` writes `"smoke": false` only if all conditions are met. SID417 reports a row
+that claims production without meeting them, and BAS804 a row that was flipped by hand. All three
+use the functions of this module.
 """
 
 from __future__ import annotations
@@ -38,9 +40,9 @@ from provenance.gate.rules.sidecars.current import (
 from provenance.gate.rules.sidecars.identity import smoke_claim
 
 WIDTHS: Final = ("SID403", "SID411", "ENS507", "ENS521")
-"""The rules that compare widths, and the one that says that a manifest is not about these bytes.
+"""The rules that compare widths, and the one that reports a manifest about other bytes.
 
-They judge smoke rows too, and a deferral may cover them.
+They apply to smoke rows too, and a deferral may cover them.
 """
 
 LICENSE: Final[Mapping[str, str]] = {
@@ -48,19 +50,19 @@ LICENSE: Final[Mapping[str, str]] = {
     "license_url": "LIC202",
     "sigstore_bundle": "LIC203",
 }
-"""What a complete license is, with the rule that misses each field."""
+"""The fields of a complete license, with the rule that reports each missing one."""
 
 
 @dataclass(frozen=True)
 class Obstacle:
-    """One condition that does not hold.
+    """A condition for production that a row does not meet.
 
     Attributes:
         message: What was found, as a clause about the row.
         help: What has to be done first.
-        path: The file that it speaks of, relative to the repository's root.
-        codes: The rules that say the same of a production row; also the start of their codes.
-        finding: The finding that it was taken from, which a deferral may cover.
+        path: The file concerned, relative to the repository's root.
+        codes: The rules that report the same problem for a production row, as codes or prefixes.
+        finding: The finding behind the obstacle, which a deferral may cover, or None.
     """
 
     message: str
@@ -70,40 +72,42 @@ class Obstacle:
     finding: Finding | None = None
 
     def stated(self, findings: Iterable[Finding]) -> bool:
-        """Whether one of these findings about the row already fails the run for it."""
+        """Whether one of these findings about the row already reports the problem and fails."""
         return any(f.fails and f.code.startswith(self.codes) for f in findings)
 
 
-def about(found: Mapping[str | None, Sequence[Finding]], row: RowEvidence) -> list[Finding]:
-    """The findings about a row and about the ensemble that it belongs to, of those by subject."""
-    if not found:
+def about(by_subject: Mapping[str | None, Sequence[Finding]], row: RowEvidence) -> list[Finding]:
+    """Return the findings about a row and about its ensemble."""
+    if not by_subject:
         return []
     ids = (row.label, row.manifest.id if row.manifest else None, named_ensemble(row))
-    return [f for id in dict.fromkeys(ids) if id is not None for f in found.get(id, ())]
+    return [f for id in dict.fromkeys(ids) if id is not None for f in by_subject.get(id, ())]
 
 
 def missing(
-    evidence: Evidence, found: Mapping[str | None, Sequence[Finding]], row: RowEvidence
+    evidence: Evidence, by_subject: Mapping[str | None, Sequence[Finding]], row: RowEvidence
 ) -> tuple[Obstacle, ...]:
-    """What stands between a row and production and is not reported yet."""
-    known = about(found, row)
-    mine = known if row.manifest is not None else [f for f in known if f.row is not None]
-    return tuple(o for o in obstacles(evidence, mine, row) if not o.stated(known))
+    """Return the obstacles between a row and production that no finding reports yet."""
+    known = about(by_subject, row)
+    relevant = known if row.manifest is not None else [f for f in known if f.row is not None]
+    return tuple(o for o in obstacles(evidence, relevant, row) if not o.stated(known))
 
 
 def promote_command(row: RowEvidence) -> str:
-    """The command that flips a row on evidence: with its ensemble, if it is a member of one."""
-    whole = row.manifest.id if row.manifest is not None else None
-    return command("promote", *(["--ensemble", whole] if whole is not None else [row.label]))
+    """Return the command that promotes a row, or its ensemble if it is a member of one."""
+    ensemble = row.manifest.id if row.manifest is not None else None
+    return command("promote", *(["--ensemble", ensemble] if ensemble is not None else [row.label]))
 
 
 def obstacles(
     evidence: Evidence, findings: Iterable[Finding], row: RowEvidence
 ) -> Iterator[Obstacle]:
-    """Everything that stands between `row` and production.
+    """Yield every obstacle between `row` and production, whatever the row claims now.
 
-    `findings` are those about the row and its ensemble, of a run over the same evidence. It does
-    not matter whether the row already says production.
+    Args:
+        evidence: The evidence of the run.
+        findings: The findings about the row and its ensemble, from a run over the same evidence.
+        row: The row to be promoted.
     """
     yield from _bytes(evidence, row)
     yield from _sidecars(row)
@@ -115,17 +119,17 @@ def obstacles(
             )
     for field, code in LICENSE.items():
         if is_blank(row.entry.fields.get(field, "")):
-            called = evidence.registry.names.of(field)
+            name = evidence.registry.names.of(field)
             yield Obstacle(
-                f"no `{called}`", f"Add `{called}` to the row.", evidence.registry.path, (code,)
+                f"no `{name}`", f"Add `{name}` to the row.", evidence.registry.path, (code,)
             )
 
 
 def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
     if row.onnx is None:
-        called = evidence.registry.names.of("onnx")
+        name = evidence.registry.names.of("onnx")
         yield Obstacle(
-            f"no `{called}`", "Name the model's file.", evidence.registry.path, ("REG101",)
+            f"no `{name}`", "Name the model's file.", evidence.registry.path, ("REG101",)
         )
         return
     declared = {"sha256": row.onnx, "int8_sha256": row.int8}
@@ -136,26 +140,26 @@ def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
             continue
         if model.sha256 is None or model.not_onnx is not None:
             yield Obstacle(
-                f"{model.path} is no model that can be read",
+                f"{model.path} is not a readable ONNX model",
                 "Export or fetch the model again.",
                 model.path,
                 ("ART", "REG"),
             )
         elif sha256_of(row.entry.fields.get(field)) != model.sha256:
-            called, label = evidence.registry.names.of(field), row.label
+            name, label = evidence.registry.names.of(field), row.label
             accepted = ("--accept", label) if row.replaced(model) else ()
-            first = "" if field in row.entry.fields else f'Add "{called}": "" to the row. '
+            first = "" if field in row.entry.fields else f'Add "{name}": "" to the row. '
             yield Obstacle(
-                f"`{called}` is not the digest of {model.path}",
-                f"{first}If these bytes are meant: {command('hash', label, '--write', *accepted)}",
+                f"`{name}` is not the digest of {model.path}",
+                f"{first}If the file is right: {command('hash', label, '--write', *accepted)}",
                 evidence.registry.path,
                 ("ART302", "ART308", "REG"),
             )
         elif row.entry.smoke is not True:
             label, path = evidence.placeholders.get(model.sha256, ("", model.path))
-            if path != model.path:  # one file of two rows is for ART313 to report
+            if path != model.path:  # ART313 reports a file that two rows name
                 yield Obstacle(
-                    f"{model.path} has the bytes of {path}, and {label!r} says that these are a "
+                    f"{model.path} has the same bytes as {path}, which row {label!r} declares as a "
                     "placeholder",
                     "One of the two rows is wrong: decide which.",
                     evidence.registry.path,
@@ -183,7 +187,7 @@ def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:
                 )
         elif sidecar.claimed_sha256 is None:
             yield Obstacle(
-                f"its sidecar {sidecar.path} does not say which bytes it describes",
+                f"its sidecar {sidecar.path} does not name the digest of its model",
                 f'{help} The exporter writes "sha256", the digest of the model.',
                 sidecar.path,
                 ("SID404",),
@@ -204,15 +208,15 @@ def _sidecars(row: RowEvidence) -> Iterator[Obstacle]:
                 sidecar.path,
                 ("SID408",),
             )
-        elif evidence is not row.sidecar:  # a variant needs no gate, and must not have failed one
-            yield from _failure(sidecar)
+        elif evidence is not row.sidecar:  # a variant needs no gate, but must not have failed one
+            yield from _failed_gate(sidecar)
 
 
-def _failure(sidecar: Sidecar) -> Iterator[Obstacle]:
-    """What the sidecar of a variant says against it."""
+def _failed_gate(sidecar: Sidecar) -> Iterator[Obstacle]:
+    """Yield the obstacles from a failed gate in the sidecar of a variant."""
     failed = not_passed(sidecar)
-    said = [f"`{'.'.join(failed)}` is {shown(sidecar.get(*failed))}"] if failed else []
-    for message in (*said, *no_evidence(sidecar)):
+    failure = [f"`{'.'.join(failed)}` is {shown(sidecar.get(*failed))}"] if failed else []
+    for message in (*failure, *no_evidence(sidecar)):
         yield Obstacle(f"{sidecar.path}: {message}", "Run the gate again.", sidecar.path, _WRONG)
 
 
@@ -221,12 +225,12 @@ def _verdict(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
     if row.manifest is not None:
         yield from _verdict_of_ensemble(row.manifest, verdict_on(evidence, row))
     elif sidecar is None or row.onnx is None or _is_of_other_bytes(row.onnx, sidecar):
-        return  # then there is no gate of these bytes; `_sidecars` says so
+        return  # `_sidecars` reports that the sidecar is not about these bytes
     elif smoke_claim(sidecar) is not None:
-        return  # a placeholder passes none
+        return  # `_sidecars` reports a placeholder, which has no gate
     elif sidecar.text_at("ensemble_id") is not None:
         yield Obstacle(
-            f"its sidecar says that it is a seed of {sidecar.text_at('ensemble_id')!r}, and no "
+            f"its sidecar says that it is a seed of {sidecar.text_at('ensemble_id')!r}, but no "
             "ensemble manifest lists it",
             "Export the manifest with all members.",
             sidecar.path,
@@ -237,7 +241,7 @@ def _verdict(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
 
 
 def _is_of_other_bytes(model: ModelEvidence, sidecar: Sidecar) -> bool:
-    """Whether the sidecar names a digest, of whatever type, that is not the model's."""
+    """Whether the sidecar has a `sha256`, of any JSON type, that is not the model's digest."""
     return sidecar.get("sha256") is not None and not describes_its_model(model, sidecar)
 
 
@@ -250,16 +254,16 @@ def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Ite
             ("ENS510", "ENS519"),
         )
         return
-    yield from _of_verdict(verdict)
+    yield from _verdict_obstacles(verdict)
 
 
 @once
-def _of_verdict(verdict: GateVerdict) -> tuple[Obstacle, ...]:
-    """What is wrong with a verdict: the same for all members of its ensemble."""
-    return tuple(_wrong_with(verdict))
+def _verdict_obstacles(verdict: GateVerdict) -> tuple[Obstacle, ...]:
+    """Return the obstacles in a verdict, which are the same for all members of its ensemble."""
+    return tuple(_iter_verdict_obstacles(verdict))
 
 
-def _wrong_with(verdict: GateVerdict) -> Iterator[Obstacle]:
+def _iter_verdict_obstacles(verdict: GateVerdict) -> Iterator[Obstacle]:
     if verdict.verdict != PROMOTE:
         yield Obstacle(
             f"the verdict in {verdict.path} is {shown(verdict.verdict)}, not PROMOTE",
@@ -270,10 +274,10 @@ def _wrong_with(verdict: GateVerdict) -> Iterator[Obstacle]:
     wrong = [*(message for _, message in wrong_verdict(verdict)), *no_evidence(verdict)]
     for message in wrong:
         yield Obstacle(f"{verdict.path}: {message}", "Run the gate again.", verdict.path, _WRONG)
-    found = evaluate(verdict)
-    if verdict.verdict == PROMOTE and not wrong and (found is None or not found.passed):
+    result = evaluate(verdict)
+    if verdict.verdict == PROMOTE and not wrong and (result is None or not result.passed):
         yield Obstacle(
-            f"the numbers in {verdict.path} do not give its verdict",
+            f"the numbers in {verdict.path} do not support its verdict",
             "Run the gate again.",
             verdict.path,
             _WRONG,
@@ -281,12 +285,15 @@ def _wrong_with(verdict: GateVerdict) -> Iterator[Obstacle]:
 
 
 def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
-    """The gate that the sidecar of a single model records: no rule asks a row for one."""
+    """Yield the obstacles in the gate that a single model's sidecar records.
+
+    No other rule requires a gate of a single model.
+    """
     failed = not_passed(sidecar)
     if not stated_outcomes(sidecar):
         yield Obstacle(
-            f"its sidecar {sidecar.path} records no gate that was passed: nothing says that it was "
-            "evaluated",
+            f"its sidecar {sidecar.path} records no gate that was passed, so nothing shows that "
+            "the model was evaluated",
             'Run the gate and record it in the sidecar: "gate": {"verdict": …, the numbers and '
             "their thresholds}. A model that was not trained in this repository needs no gate: "
             'declare its "origin": {"source": …, "license": …}.',
@@ -294,7 +301,7 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
             ("SID419",),
         )
         return
-    found = evaluate(sidecar)
+    result = evaluate(sidecar)
     wrong = [*(message for _, message in wrong_gate(sidecar)), *no_evidence(sidecar)]
     if failed is not None:
         yield Obstacle(
@@ -303,15 +310,15 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
             sidecar.path,
             ("ENS517", "ENS511"),
         )
-    elif found is None and not wrong:
+    elif result is None and not wrong:
         yield Obstacle(
-            f"the gate in its sidecar {sidecar.path} has no number beside its threshold: its "
-            "verdict cannot be computed again",
-            "Let the gate record its numbers and thresholds.",
+            f"the gate in its sidecar {sidecar.path} does not record a number with its threshold, "
+            "so its verdict cannot be checked",
+            "Record the numbers and thresholds of the gate.",
             sidecar.path,
             ("SID419", "ENS511", "ENS516"),
         )
-    elif found is not None and not found.passed and not wrong:
+    elif result is not None and not result.passed and not wrong:
         yield Obstacle(
             f"the numbers in its sidecar {sidecar.path} do not pass its gate",
             "Run the gate again.",

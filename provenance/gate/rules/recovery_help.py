@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How what was lost since the baseline is put back: said by every rule that misses it."""
+"""Help texts that say how to put back what was lost since the baseline."""
 
 from __future__ import annotations
 
@@ -17,9 +17,12 @@ from provenance.gate.rules.stale_fields import refutation
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What the baseline has: `said` is a clause for the message, `help` the step that puts it back.
+    """A field or file that the baseline has and the repository has lost.
 
-    `field` is the field that was lost; None where it is a file.
+    Attributes:
+        said: A clause for the message that names what the baseline has.
+        help: The step that puts it back.
+        field: The lost field, or None if a file was lost.
     """
 
     said: str
@@ -28,12 +31,12 @@ class Lost:
 
 
 def restore_rows(baseline: BaselineEvidence, *rows: str) -> str:
-    """How the rows, or what they lost, are put back."""
+    """Return the step that puts back rows or their lost fields."""
     return f"Put it back: {command('restore', *rows, '--baseline', baseline.name)}"
 
 
 def restore_row(baseline: BaselineEvidence, id: str) -> str:
-    """How a row that is gone is put back: its files first, without which it is refused."""
+    """Return the step that puts back a lost row, after its files, which `restore` requires."""
     absent = baseline.lost.get(id, LostFiles()).absent
     if not absent:
         return restore_rows(baseline, id)
@@ -47,42 +50,44 @@ def restore_row(baseline: BaselineEvidence, id: str) -> str:
 
 
 def put_back(baseline: BaselineEvidence, path: str) -> str:
-    """How a file is put back that `restore`, which edits the registry alone, does not."""
+    """Return the step that puts back a file, which `provenance restore` does not do."""
     if not baseline.name.startswith("git:"):
         return f"Copy it back from {baseline.name}"
-    ref, was = baseline.name.removeprefix("git:"), baseline.former_path(path)
-    if was != path:
-        return f"Put it back: {shlex.join(('git', 'show', f'{ref}:./{was}'))} > {shlex.quote(path)}"
+    ref, former = baseline.name.removeprefix("git:"), baseline.former_path(path)
+    if former != path:
+        show = shlex.join(("git", "show", f"{ref}:./{former}"))
+        return f"Put it back: {show} > {shlex.quote(path)}"
     return f"Put it back: {shlex.join(('git', 'restore', f'--source={ref}', '--', path))}"
 
 
 def lost_field(case: Case, row: RowEvidence, field: str) -> Lost | None:
-    """What the baseline has for a field that the row has lost; None if it has not lost it.
+    """Return the baseline's value of a field that the row has lost, or None.
 
-    Also None if it is not true of the present files: `restore` refuses it then.
+    None if the row has not lost the field, or if the former value does not fit the present files,
+    in which case `restore` refuses to put it back.
     """
     baseline = case.evidence.baseline
     if baseline is None:
         return None
     for lost in baseline.comparison.lost_fields(row.entry):
         if lost.field == field and no_longer_true(baseline, row, lost) is None:
-            said = f"; {baseline.name} has {shown(lost.was)}"
+            clause = f"; {baseline.name} has {shown(lost.was)}"
             restore = case.declare_first(lost.key) + restore_rows(baseline, row.label)
-            return Lost(said, restore, lost)
+            return Lost(clause, restore, lost)
     return None
 
 
 def no_longer_true(baseline: BaselineEvidence, row: RowEvidence, lost: LostField) -> str | None:
-    """Why what a row has lost is not true of its present files; None if `restore` puts it back."""
+    """Return why a lost value does not fit the present files, or None if `restore` accepts it."""
     former = baseline.former(row)
-    unknown = lost.field == "onnx" or former is None  # which file it would be is not known
+    unknown = lost.field == "onnx" or former is None  # the file that it was about is not known
     if unknown or lost.field not in OF_BYTES or former is None:
         return None
     return refutation(row, lost.field, former.row)
 
 
 def lost_sidecar(case: Case, row: RowEvidence) -> Lost | None:
-    """The baseline's sidecar of a row that has none; None where it is of other bytes."""
+    """Return the baseline's sidecar of a row without one, or None if it describes other bytes."""
     baseline = case.evidence.baseline
     former = baseline.former(row) if baseline is not None else None
     if baseline is None or former is None or former.sidecar is None or row.sidecar is None:
@@ -92,7 +97,7 @@ def lost_sidecar(case: Case, row: RowEvidence) -> Lost | None:
 
 
 def lost_manifest(case: Case, row: RowEvidence) -> Lost | None:
-    """The baseline's manifest of the ensemble that a row belongs to, where that is gone."""
+    """Return the baseline's manifest of the row's ensemble, or None if the baseline has no such."""
     baseline = case.evidence.baseline
     return None if baseline is None else _document(baseline, _former_manifest(case, row))
 
@@ -107,7 +112,10 @@ def _former_manifest(case: Case, row: RowEvidence) -> Manifest | None:
 
 
 def is_lost_with_its_manifest(case: Case, row: RowEvidence) -> bool:
-    """Whether BAS809 reports the manifest that lists a row: once, and not for each seed."""
+    """Whether BAS809 reports that the manifest that listed the row is gone.
+
+    It reports the manifest once. Other rules must not report it again for each seed.
+    """
     former = _former_manifest(case, row)
     if former is None or not case.evidence.whole:
         return False
@@ -117,17 +125,17 @@ def is_lost_with_its_manifest(case: Case, row: RowEvidence) -> bool:
 
 
 def lost_verdict(case: Case, ensemble: str | None) -> Lost | None:
-    """The baseline's verdict on an ensemble, where that is gone."""
+    """Return the baseline's verdict on an ensemble, or None if the baseline has no such verdict."""
     baseline = case.evidence.baseline
     if baseline is None:
         return None
     return _document(baseline, Documents(baseline.documents).verdict_on(ensemble))
 
 
-def _document(baseline: BaselineEvidence, found: Manifest | GateVerdict | None) -> Lost | None:
-    return None if found is None else _file(baseline, found.path)
+def _document(baseline: BaselineEvidence, document: Manifest | GateVerdict | None) -> Lost | None:
+    return None if document is None else _file(baseline, document.path)
 
 
 def _file(baseline: BaselineEvidence, path: str) -> Lost:
-    said = f"; {baseline.name} has {baseline.former_path(path)}"
-    return Lost(said, f"{put_back(baseline, path)}.")
+    clause = f"; {baseline.name} has {baseline.former_path(path)}"
+    return Lost(clause, f"{put_back(baseline, path)}.")

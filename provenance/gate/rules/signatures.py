@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIG6xx: is there a bundle, is it whole, who signed it, and over which bytes and names."""
+"""SIG6xx: whether bundles exist and are valid, who signed them, and which files they cover."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from provenance.signing.judgement import Verdict
 
 
 def changed_files(row: RowEvidence, statement: Statement) -> Iterator[tuple[FileEvidence, str]]:
-    """The model files whose bytes are not those signed under their names, and the signed digests.
+    """Yield the model files that differ from the signed ones, with their signed digests.
 
-    A file whose declared digest is the signed one is left to ART302, which says the same of it.
+    Skips a file if its row still declares the signed digest: ART302 reports it.
     """
     for file in row.model_files:
         signed = statement.digest_of(file.name)
@@ -39,7 +39,7 @@ class SignatureRule(Rule):
 
 
 class _DocumentRule(SignatureRule):
-    """A rule about the bundles of each row, and about that of the release summary."""
+    """A rule about the bundles of each row and the bundle of the release summary."""
 
     applies = EVERYWHERE
     scopes = (Scope.ROW, Scope.DOCUMENT)
@@ -64,17 +64,18 @@ class BundleMissing(SignatureRule):
     """A row's bundle does not exist.
 
     ## What it does
-    Looks for the file of `sigstore_bundle`.
+    Looks for the file that `sigstore_bundle` names.
 
     ## Why it matters
-    The row is not signed. Nothing says that these bytes, this license and this sidecar were meant
-    to be released together.
+    The row is not signed. Nothing proves that the publisher released these bytes together with this
+    license and this sidecar.
 
     ## Example
     `"sigstore_bundle": "m.onnx.sigstore.json"`, and no such file beside the registry.
 
     ## How to fix
-    Sign: `provenance release`. A consumer fetches the bundle from where the model came from.
+    Sign the row: `provenance release`. A consumer fetches the bundle from the same source as the
+    model.
     """
 
     code = "SIG601"
@@ -95,19 +96,20 @@ class BundleMissing(SignatureRule):
 
 
 class BundleMalformed(_DocumentRule):
-    """A bundle cannot be read, or its signature is of a kind that is not supported.
+    """A bundle cannot be read, or its signature is of an unsupported kind.
 
     ## What it does
-    Reads each bundle strictly: Sigstore bundle v0.1 to v0.3, JSON without duplicate keys or unknown
-    fields, canonical base64, one signature by one key or certificate, at most one log entry whose
-    proof and checkpoint are of one tree, an in-toto payload whose statement is v1 and whose
-    subjects each have one name and one SHA-256. A consumer's statements of other predicate types
-    are read as in-toto tells consumers to. A signature by an algorithm, or with a log entry or
-    timestamp of a kind, that this version does not verify is named as unsupported.
+    Reads each bundle strictly. It must be a Sigstore bundle v0.1 to v0.3, in JSON without duplicate
+    keys or unknown fields and with canonical base64. It must hold one signature by one key or
+    certificate, and at most one log entry, whose proof and checkpoint belong to the same tree. The
+    payload must be an in-toto Statement v1 whose subjects each have one name and one SHA-256. For a
+    consumer, statements of other predicate types follow the in-toto rules for consumers instead. If
+    this version cannot verify the algorithm, the log entry or the timestamp, the message calls it
+    unsupported.
 
     ## Why it matters
-    What two readers can read in two ways can be verified as one thing and used as another. A
-    signature that cannot be verified says nothing, whether it is valid or not.
+    If two programs can read a file differently, one can verify it as one thing and the other use it
+    as another. A signature that cannot be verified proves nothing.
 
     ## Example
     A DSSE envelope with two signatures.
@@ -128,13 +130,13 @@ class BundleMalformed(_DocumentRule):
             if bundle.problem is not None:
                 value = row.entry.sigstore_bundle if row else None
                 if value is not None and outside(case, value) is not None:
-                    continue  # REG107 has said it
+                    continue  # REG107 reports it
                 reason = bundle.problem.message
             if reason is not None:
                 yield self.finding(
                     f"the bundle {bundle.path} {IS_POINTER}"
                     if bundle.pointer
-                    else f"the bundle {bundle.path} is not one that can be judged: {reason}",
+                    else f"the bundle {bundle.path} cannot be verified: {reason}",
                     FETCH if bundle.pointer else "Sign again: provenance release --signer URI",
                     path=bundle.path,
                     row=label,
@@ -147,7 +149,7 @@ class BundleMalformed(_DocumentRule):
                     judgement.help or "Sign again: provenance release --signer URI",
                     path=bundle.path,
                     row=label,
-                    for_consumer=True,  # fetching it again does not help against its kind
+                    for_consumer=True,  # fetching the bundle again would not help
                 )
 
 
@@ -176,26 +178,27 @@ class _Judged(_DocumentRule):
 
 
 class SignatureInvalid(_Judged):
-    """A signature is not that of the signer whom the bundle names.
+    """A signature is not valid.
 
     ## What it does
-    Verifies the signature of each bundle, over its DSSE envelope or the model's bytes: with each
-    trusted key, or with its certificate. A signature that no trusted key made is this finding if
-    the bundle's hint names one of them, and SIG604 if not. A certificate has to be for signing
-    code, by an authority of the trusted root, valid when it was used, and logged; every log entry
-    and timestamp in the bundle has to be whole, by a log or authority that was in service then, and
-    of this very signature.
+    Verifies the signature of each bundle, over its DSSE envelope or the model's bytes, with each
+    trusted key or with the bundle's certificate. If no trusted key made the signature, this rule
+    reports it if the bundle's hint names a trusted key; otherwise SIG604 does.
+
+    A certificate must be for code signing, issued by an authority of the trusted root, valid at the
+    time of use, and logged. Every log entry and timestamp in the bundle must be complete, must come
+    from a log or authority that was in service at that time, and must belong to this signature.
 
     ## Why it matters
-    Something was changed after it was signed: the statement, the signature, or the model. Or the
-    evidence of when and by whom it was signed is of something else.
+    The statement, the signature or the model was changed after signing, or the evidence of time and
+    signer belongs to another signature.
 
     ## Example
-    A bundle in which one digit of a digest was edited; a log entry of another artifact; a timestamp
-    from after the certificate had expired.
+    One digit of a digest in the bundle was edited. The log entry belongs to another artifact. The
+    timestamp is later than the end of the certificate's validity.
 
     ## How to fix
-    Take the bundle from the release again. If the change is meant, sign again:
+    Restore the bundle from the release. If the change is intended, sign again:
     `provenance release`.
     """
 
@@ -215,24 +218,24 @@ class SignatureInvalid(_Judged):
 
 
 class SignerUntrusted(_Judged):
-    """A bundle was signed by somebody who is not trusted.
+    """A bundle was signed by an untrusted signer.
 
     ## What it does
-    Looks up who signed among those who are trusted: each trusted key is tried on the signature, and
-    the identity in a certificate is compared character by character. The hint of a bundle, which
-    anybody can write, only says which key is tried first. If no trusted key made the signature, the
-    content may also have been changed since: the two cannot be distinguished. The trust that was
-    used is shown in every result.
+    Compares the signer with the configured trust. Each trusted key is tried on the signature. The
+    identity in a certificate is compared character by character. The key hint in a bundle is not
+    authenticated and only decides which key is tried first. If no trusted key made the signature,
+    the content may also have changed since it was signed; the two cases cannot be distinguished.
+    Every result shows the trust that was used.
 
     ## Why it matters
-    Anybody can make a valid signature. It counts only if it is by somebody you chose.
+    Anyone can make a valid signature. It counts only if you chose to trust the signer.
 
     ## Example
-    The release was signed with a new key, and `[[trust.key]]` names the old one. Or the workflow
-    that signed ran for `refs/heads/main`; `[[trust.github]]` has `ref = "refs/tags/v*"`.
+    The release was signed with a new key, and `[[trust.key]]` names the old one. Or the signing
+    workflow ran for `refs/heads/main`, and `[[trust.github]]` has `ref = "refs/tags/v*"`.
 
     ## How to fix
-    If you know the signer, add it to the trust, or give it with `--key` or `--identity`. If not, do
+    If you know the signer, add it to the trust, or name it with `--key` or `--identity`. If not, do
     not use the model.
     """
 
@@ -244,27 +247,27 @@ class SignerUntrusted(_Judged):
         self, signature_set: SignatureSet, document: BundleEvidence
     ) -> Iterator[tuple[BundleEvidence, str, str]]:
         if signature_set.counted:
-            return  # that others signed too takes nothing away
+            return  # further signatures by untrusted signers do no harm
         for bundle, judgement in signature_set.judgements:
             if judgement.verdict is Verdict.UNTRUSTED:
                 yield bundle, f"{bundle.path} was signed {judgement.reason}", judgement.help
 
 
 class BytesNotSigned(SignatureRule):
-    """A model file's bytes are not those that were signed.
+    """A model file differs from the signed file.
 
     ## What it does
     Compares the digest of each model file with the one that the row's bundle signs under its name.
 
     ## Why it matters
-    The bytes were replaced after the release was signed; changing the digest in the registry too
-    does not help whoever did it.
+    The file was replaced after the release was signed. The change is detected even if the digest in
+    the registry was changed with it.
 
     ## Example
     The bundle signs `weights.onnx.data` as `447334948e1c…`; the file is `fa89df1b2567…`.
 
     ## How to fix
-    Restore the released file. If the new bytes are meant, sign again: `provenance release`.
+    Restore the released file. If the change is intended, sign again: `provenance release`.
     """
 
     code = "SIG605"
@@ -279,7 +282,8 @@ class BytesNotSigned(SignatureRule):
                 case,
                 row,
                 "onnx",
-                f"{file.path} is {short(file.sha256)}; signed is {short(signed)}",
+                f"{file.path} has the digest {short(file.sha256)}; the signed digest is "
+                f"{short(signed)}",
                 "Restore the released file, or sign again: provenance release",
                 about=file.path,
             )
@@ -290,14 +294,14 @@ class BytesNotSigned(SignatureRule):
 
 
 class SignedUnderAnotherName(SignatureRule):
-    """A file's bytes were signed, but under another name.
+    """A file was signed under another name.
 
     ## What it does
-    Compares the name of each model file with the one its digest is signed under.
+    Compares the name of each model file with the name under which its digest is signed.
 
     ## Why it matters
-    Two genuine models swapped, or two bundles: every signature is valid and each model is served
-    as the other.
+    If two genuine models or bundles are swapped, every signature is valid, but each model is used
+    in place of the other.
 
     ## Example
     `seed0.onnx` holds the bytes that were signed as `seed1.onnx`.
@@ -325,15 +329,15 @@ class SignedUnderAnotherName(SignatureRule):
 
 
 class StrayBundle(SignatureRule):
-    """A bundle lies beside the others that belongs to nothing.
+    """A bundle does not belong to any row, seed or release.
 
     ## What it does
-    Lists the bundles in the folders of the row bundles and takes away those of rows, of seeds and
-    of the release.
+    Lists the bundles in the folders of the row bundles, and reports those that are not the bundle
+    of a row, a seed or the release summary.
 
     ## Why it matters
-    A left-over bundle is a valid signature over something that is no longer released: whoever
-    copies the old model back has the signature for it at hand.
+    A left-over bundle is a valid signature over a file that is no longer released. An attacker who
+    copies the old model back finds its signature beside it.
 
     ## Example
     `vmaf_tiny_v1.onnx.sigstore.json`, after the row was removed.
@@ -349,23 +353,24 @@ class StrayBundle(SignatureRule):
     def judge_whole(self, case: Case) -> Iterator[Finding]:
         for path in case.evidence.stray_bundles:
             yield self.finding(
-                f"{path} belongs to no row, no seed and no release", "Remove it.", path=path
+                f"{path} does not belong to any row, seed or release", "Remove it.", path=path
             )
 
 
 class SignersTooFew(_Judged):
-    """Fewer signers than the trust demands have signed.
+    """A bundle has fewer trusted signers than required.
 
     ## What it does
     Counts the trusted signers of each bundle and of the countersignatures beside it
-    (`<bundle>.2.sigstore.json`, …) over the same statement. Each signer counts once, under a trust
-    entry of its own. With `signatures = 2` in `[trust]` there have to be two.
+    (`<bundle>.2.sigstore.json`, …) over the same statement. Each signer counts once, under a
+    separate trust entry. `signatures = 2` in `[trust]` requires two signers.
 
     ## Why it matters
-    One stolen key, or one workflow that somebody took over, can then release nothing alone.
+    If two signers are required, one stolen key or one compromised workflow is not enough to make a
+    release.
 
     ## Example
-    `signatures = 2`, and only the release workflow has signed: the reviewer's countersignature is
+    `signatures = 2`, and only the release workflow has signed. The reviewer's countersignature is
     missing.
 
     ## How to fix
@@ -375,19 +380,19 @@ class SignersTooFew(_Judged):
     code = "SIG608"
     slug = "signers-too-few"
     consumer_help = (
-        "Do not use it before the other signers have signed it: their signatures lie beside the "
-        "bundle, as NAME.2.sigstore.json and so on."
+        "Do not use it before the other signers have signed it. Their signatures are beside the "
+        "bundle, in NAME.2.sigstore.json and so on."
     )
 
     def conclude(
         self, signature_set: SignatureSet, document: BundleEvidence
     ) -> Iterator[tuple[BundleEvidence, str, str]]:
-        count, wanted = len(signature_set.counted), signature_set.wanted
-        if 0 < count < wanted:
+        count, required = len(signature_set.counted), signature_set.wanted
+        if 0 < count < required:
             names = ", ".join(f"{s.name} ({entry})" for s, entry in signature_set.counted)
             yield (
                 document,
-                f"{document.path} was signed by {count} of {wanted} signers: {names}",
+                f"{document.path} was signed by {count} of {required} required signers: {names}",
                 "Let another trusted signer sign the same statement, into "
                 f"{countersignature_path(document.path, count + 1)}.",
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The files of a row against those that were signed with it."""
+"""Comparison of the files of a row with those that were signed with it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from provenance.gate.rules.case import Case
 
 
 def misnamed_files(case: Case, row: RowEvidence) -> Iterator[tuple[FileEvidence, str | None]]:
-    """The model files whose names the row's bundle does not sign.
+    """Yield the model files whose names the row's bundle does not sign.
 
-    Each with the name under which it signs their bytes, or None if it does not sign them.
+    Each comes with the name under which the bundle signs its bytes, or None if it does not.
     """
     statement = case.row_statement(row)
     if statement is None:
@@ -25,37 +25,36 @@ def misnamed_files(case: Case, row: RowEvidence) -> Iterator[tuple[FileEvidence,
 
 
 def absent_files(case: Case, row: RowEvidence) -> list[SignedFile]:
-    """The files that were signed with the row of a model, and that a runtime would look for here.
+    """Return the signed files of a row that are missing beside the model.
 
-    What a Git LFS pointer refers to is not known.
+    If the model itself cannot be read, its external data is not known and is left out.
     """
     signed, statement = case.signed_row(row), case.row_statement(row)
     if signed is None or statement is None:
         return []
-    here = {f.name for f in row.model_files}
-    present = {f.sha256 for f in row.model_files}
+    names = {f.name for f in row.model_files}
+    digests = {f.sha256 for f in row.model_files}
     return [
         file
         for file in signed.files
-        if file.name not in here
-        and statement.digest_of(file.name) not in present
+        if file.name not in names
+        and statement.digest_of(file.name) not in digests
         and not (file.role == EXTERNAL_DATA and row.misses_a_model)
     ]
 
 
 def absent_sidecars(case: Case, row: RowEvidence) -> Iterator[tuple[str, str, str]]:
-    """The sidecars that were signed with the row of a model and are not here.
+    """Yield the names of signed sidecars that are missing, each with a message and the next step.
 
-    Each with the message about it and what to do.
+    The sidecar of a missing model file is left out: the model file is reported.
     """
     signed = case.signed_row(row)
-    here = {s.name for s in row.sidecars} | {
-        sidecar_of(file.name) for file in absent_files(case, row)
-    }
+    present = {s.name for s in row.sidecars}
+    reported = {sidecar_of(file.name) for file in absent_files(case, row)}
     for name in signed.sidecars if signed else ():
-        if name not in here:
+        if name not in present | reported:
             yield (
                 name,
-                f"the sidecar {name[:200]} was signed with the row and is not here",
+                f"the sidecar {name[:200]} was signed with the row, but is missing",
                 "Fetch it from the publisher too, and put it beside the model.",
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ART3xx: the model files of each row, and the files that no row names."""
+"""ART3xx: the model files of each row, and files that no row names."""
 
 from __future__ import annotations
 

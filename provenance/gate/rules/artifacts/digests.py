@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ART302: the bytes of a row's files, and those that it declares."""
+"""ART302: the digests of a row's files, compared with those that the row declares."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from provenance.gate.rules.sidecars.current import pairs
 
 
 class DigestMismatch(ModelRule):
-    """A file's bytes are not those that the row declares.
+    """A file does not have the digest that its row declares.
 
     ## What it does
     Computes the SHA-256 of every model file and compares it with `sha256`, `int8_sha256` and
-    `external_data_sha256`, by value: upper case, a prefix `sha256:` and `sha256-BASE64` make no
-    difference. What else such a file holds, or refers to, is not judged: it is not the
-    row's.
+    `external_data_sha256`. The spelling of a digest does not matter: upper case, the prefix
+    `sha256:` and the form `sha256-BASE64` are all accepted. Other rules do not check the content of
+    such a file, because it is not the row's file.
 
     ## Why it matters
-    The bytes are not the ones somebody looked at when the row was written. In ADR-1105 five
-    production models were replaced by placeholders.
+    The file has changed since the row was written and reviewed. In ADR-1105 five production models
+    were replaced by placeholders.
 
     ## Example
     `"sha256": "08ab1aed…"`, and the file's digest is `fa89df1b…`.
 
     ## How to fix
-    If the new bytes are meant: export the sidecar with them, and then
-    `provenance hash ROW --write --accept ROW`. If not: restore the file. It is not meant where it
-    is no ONNX model, where it is that of another row, where it is too short for its model, and
-    where the sidecar names the digest that the row has.
+    If the change is intended, export the sidecar with the new file, then run
+    `provenance hash ROW --write --accept ROW`. If not, restore the file. The message shows whether
+    the change looks like a mistake: the file is not an ONNX model, is the file of another row, is
+    too short for its model, or the sidecar still has the same digest as the row.
     """
 
     code = "ART302"
@@ -45,20 +45,20 @@ class DigestMismatch(ModelRule):
     def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterator[Finding]:
         field = "int8_sha256" if model is row.int8 else "sha256"
         if row.replaced(model):
-            says = _of_model(case, row, model)
-            there = misplaced_model(case, row) if model is row.onnx else None
-            if there is not None:
+            detail, help = _about_model(case, row, model)
+            misplaced = misplaced_model(case, row) if model is row.onnx else None
+            if misplaced is not None:
                 other = other_row(case, row)
-                whose = f", those of {other.label!r}" if other is not None else ""
-                says = f"{whose}{there.said}", there.help
-            yield self._replaced(case, row, (field,), model, *says)
+                owner = f", that of row {other.label!r}" if other is not None else ""
+                detail, help = f"{owner}{misplaced.said}", misplaced.help
+            yield self._replaced(case, row, (field,), model, detail, help)
             return
         if model is row.onnx and is_another_variant(row):
-            says = "", _meant(row, model, model)
-            yield self._replaced(case, row, ("int8_sha256",), model, *says)
+            help = _accept_or_restore(row, model, model)
+            yield self._replaced(case, row, ("int8_sha256",), model, "", help)
         for file in filter(row.replaced, model.external):
             where = ("external_data_sha256", file.name)
-            yield self._replaced(case, row, where, file, *_of_data(case, row, model, file))
+            yield self._replaced(case, row, where, file, *_about_data(case, row, model, file))
 
     def _replaced(
         self,
@@ -66,62 +66,68 @@ class DigestMismatch(ModelRule):
         row: RowEvidence,
         where: tuple[str, ...],
         file: FileEvidence,
-        also: str,
+        detail: str,
         help: str,
     ) -> Finding:
         field, *entries = where
-        of = "".join(f" of {entry[:100]!r}" for entry in entries)
+        entry_name = "".join(f" of {entry[:100]!r}" for entry in entries)
         declared = row.declared(file) if entries else row.entry.digest(field)
         return self.in_row(
             case,
             row,
             field,
-            f"`{case.name_of(field)}`{of} is {short(declared)}; the bytes of {file.path} "
-            f"are {short(file.sha256)}{also}",
+            f"`{case.name_of(field)}`{entry_name} is {short(declared)}; the digest of {file.path} "
+            f"is {short(file.sha256)}{detail}",
             help,
             below=tuple(entries),
             about=file.path,
         )
 
 
-def _of_model(case: Case, row: RowEvidence, model: ModelEvidence) -> tuple[str, str]:
-    """What else is known of a model that was replaced, and the next step."""
+def _about_model(case: Case, row: RowEvidence, model: ModelEvidence) -> tuple[str, str]:
+    """Return what else is known about a replaced model, and the next step."""
     if model.not_onnx is not None:
-        return f", no ONNX model: {model.not_onnx}", "Restore the file: export or fetch it again."
+        return (
+            f"; it is not an ONNX model: {model.not_onnx}",
+            "Restore the file: export or fetch it again.",
+        )
     claims = {e.sidecar.claimed_sha256 for m, e in pairs(row) if m is model and e.sidecar}
     if model.sha256 not in claims:
-        if (another := _of_another(case, model)) is not None:
-            return another
+        if (copied := _copy_of_another(case, model)) is not None:
+            return copied
         if row.declared(model) in claims:
             return (
-                ", and the sidecar names that of the row too",
-                "Restore the file. If a new export is meant, export its sidecar with it first.",
+                "; its sidecar has the same digest as the row",
+                "Restore the file. If this is a new export, export its sidecar with it first.",
             )
-    return "", _meant(row, model, model)
+    return "", _accept_or_restore(row, model, model)
 
 
-def _of_data(
+def _about_data(
     case: Case, row: RowEvidence, model: ModelEvidence, file: ExternalFile
 ) -> tuple[str, str]:
-    """The same of its external data."""
+    """Return what else is known about a replaced external-data file, and the next step."""
     if file.is_short:
         return (
-            f", {file.size:,} bytes, of which {model.name} needs {file.needs:,}",
+            f"; it has {file.size:,} bytes, and {model.name} needs {file.needs:,}",
             "Restore the file, or export the model again, so that both files come from one run.",
         )
-    return _of_another(case, file) or ("", _meant(row, model, file))
+    return _copy_of_another(case, file) or ("", _accept_or_restore(row, model, file))
 
 
-def _of_another(case: Case, file: FileEvidence) -> tuple[str, str] | None:
+def _copy_of_another(case: Case, file: FileEvidence) -> tuple[str, str] | None:
     path, label = case.evidence.registry_wide.owners.get(file.sha256 or "", (file.path, ""))
     if path == file.path:
         return None
-    return f", those of {path} ({label})", "Restore the file: these are the bytes of another one."
+    return f", that of {path} ({label})", "Restore the file: it is a copy of another one."
 
 
-def _meant(row: RowEvidence, model: ModelEvidence, file: FileEvidence) -> str:
-    """How new bytes are accepted. A sidecar that does not name them is that of the former ones."""
+def _accept_or_restore(row: RowEvidence, model: ModelEvidence, file: FileEvidence) -> str:
+    """Return how to accept new bytes, or to restore the old ones.
+
+    A sidecar that does not mention the new digest describes the former bytes.
+    """
     sidecars = [e.sidecar for m, e in pairs(row) if m is model and e.sidecar is not None]
     stale = any(file.sha256 and not is_mentioned(file.sha256, s.text) for s in sidecars)
-    first = ", export the sidecar with them, then" if stale else ""
-    return f"If these bytes are meant{first}: {accept(row)}. If not, restore the file."
+    first = ", export the sidecar with it, then" if stale else ""
+    return f"If the new file is intended{first}: {accept(row)}. If not, restore the file."

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ART304 to ART307 and ART312: weights that models keep in other files."""
+"""ART304 to ART307 and ART312: weights that models keep in separate files."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ class ExternalDataMissing(Rule):
 
     ## What it does
     Follows every external-data reference of the model, in initializers, attributes, subgraphs and
-    functions, and looks for the file. A Git LFS pointer in its place is not the file.
+    functions, and looks for the file. A Git LFS pointer does not count as the file.
 
     ## Why it matters
-    The `.onnx` has the right digest and the model cannot be loaded. It usually means that the data
-    file was renamed: its name is inside the model.
+    The `.onnx` file has the right digest, but the model cannot be loaded. The usual cause is a
+    renamed data file: the model still contains its former name.
 
     ## Example
     `vmaf_tiny_v1_medium.onnx` refers to `mlp_medium_final.onnx.data`.
 
     ## How to fix
     Rename the data file back, or export the model again under its final name. `git lfs pull`
-    fetches what pointers stand for.
+    fetches the files behind Git LFS pointers.
     """
 
     code = "ART304"
@@ -48,31 +48,31 @@ class ExternalDataMissing(Rule):
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         for model, file in _data(row):
             if file.pointer:
-                says = f"and {file.path} is {pointers.described(row, file)}"
+                problem = f"and {file.path} is {pointers.described(row, file)}"
                 help = pointers.fetching(row, file)
             elif file.missing:
-                also, help = _missing(case, row, file)
-                says = f"which does not exist{also}"
+                detail, help = _missing(case, row, file)
+                problem = f"which does not exist{detail}"
             else:
                 continue
-            says = f"{model.name} keeps weights in {file.name!r}, {says}"
-            yield self.in_row(case, row, "onnx", says, help, about=file.path)
+            message = f"{model.name} keeps weights in {file.name!r}, {problem}"
+            yield self.in_row(case, row, "onnx", message, help, about=file.path)
 
 
 def _missing(case: Case, row: RowEvidence, file: ExternalFile) -> tuple[str, str]:
-    """What else is known of a file that does not exist, and the next step."""
-    there = misplaced_file(case, row, file)
-    if there is not None:
-        return there.said, there.help
-    says, hint = "", "Fetch it, or export"
+    """Return what else is known about a missing file, and the next step."""
+    misplaced = misplaced_file(case, row, file)
+    if misplaced is not None:
+        return misplaced.said, misplaced.help
+    detail, step = "", "Fetch it, or export"
     if renamed := renamed_from(case, row):
-        says = f"; {renamed}, which nothing refers to, looks like it under another name"
-        hint = f"Rename {renamed} back to {file.name}, or export"
-    return says, f"{hint} the model again under its final name.{_then_covered(case, row)}"
+        detail = f"; {renamed}, which nothing refers to, is probably the same file renamed"
+        step = f"Rename {renamed} back to {file.name}, or export"
+    return detail, f"{step} the model again under its final name.{_add_digest(case, row)}"
 
 
-def _then_covered(case: Case, row: RowEvidence) -> str:
-    """The next step after external data is back, if the row has no digest for it (ART306)."""
+def _add_digest(case: Case, row: RowEvidence) -> str:
+    """Return the step after the file is back, or "" if the row has digests (ART306)."""
     if "external_data_sha256" in row.entry.fields:
         return ""
     first = case.declare_first(case.name_of("external_data_sha256"))
@@ -80,7 +80,7 @@ def _then_covered(case: Case, row: RowEvidence) -> str:
 
 
 def renamed_from(case: Case, row: RowEvidence | RowFacts) -> str | None:
-    """The stray that is, by its name, the missing external data of a row's model."""
+    """Return the name of the stray file that, by its name, is a model's missing external data."""
     strays = case.evidence.strays
     for model in row.models:
         if model.lacks_data:
@@ -95,9 +95,9 @@ class ExternalDataUnsafe(ModelRule):
     """A model refers to a file that it must not open.
 
     ## What it does
-    Requires every external-data location to be a relative path that stays beside the model, and the
-    file to be a regular one that is no link out of the repository, and neither the registry nor a
-    model or a sidecar.
+    Requires every external-data location to be a relative path that stays in the model's folder.
+    The file must be a regular file, not a link out of the repository, and must not be the registry,
+    a model or a sidecar.
 
     ## Why it matters
     A runtime that follows `../../home/user/.ssh/id_rsa` reads a file that the model's author
@@ -126,7 +126,7 @@ class ExternalDataUnsafe(ModelRule):
                     f"tensor {file.tensor[:60]!r} of {model.name} keeps its data in "
                     f"{file.name[:100]!r}: {file.problem.message[:200]}",
                     "Do not load this model. If it is yours, export it again with its data "
-                    "in a plain file beside it, then: " + accept(row, "--add-external-data"),
+                    "in a regular file beside it, then: " + accept(row, "--add-external-data"),
                     about=model.path,
                 )
 
@@ -139,21 +139,21 @@ class ExternalDataUncovered(Rule):
     """A row's weights are in a file that no digest covers.
 
     ## What it does
-    Requires a digest in `external_data_sha256` for each file that the model keeps weights in and
-    that is there. Where the row has one for a file that no model uses, it names both: they are
-    likely to be one file, under two names.
+    Requires a digest in `external_data_sha256` for each existing file in which the model keeps
+    weights. If the row also has a digest for a file that no model uses, the message names both
+    files: they are probably the same file under two names.
 
     ## Why it matters
-    `sha256` covers the `.onnx` file alone. With external data that file holds the graph, and the
-    weights can be replaced without changing any digest in the registry.
+    `sha256` covers the `.onnx` file only. If a model has external data, that file holds the graph,
+    and the weights can be replaced without a change to any digest in the registry.
 
     ## Example
-    `fr_regressor_v1.onnx` is 3 KB and has a digest; `fr_regressor_v1.onnx.data` is 18 KB and has
-    none.
+    `fr_regressor_v1.onnx` is 3 KB and has a digest. `fr_regressor_v1.onnx.data` is 18 KB and does
+    not.
 
     ## How to fix
     `provenance hash ROW --write --add-external-data` adds the field with the digests of the files.
-    A registry with a JSON Schema of its own needs `external_data_sha256` in it.
+    If the registry has its own JSON Schema, declare `external_data_sha256` in it.
     """
 
     code = "ART306"
@@ -161,9 +161,9 @@ class ExternalDataUncovered(Rule):
     looks_around = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        # REG101 says of anything else that it is no object of digests.
+        # REG101 reports a value that is not an object.
         is_object = isinstance(row.entry.fields.get("external_data_sha256", {}), dict)
-        # A digest is computed of bytes: what is not here is reported as that.
+        # Other rules report files that are missing, which have no digest to add.
         uncovered = _uncovered(row) if is_object else ()
         files = [f for f in uncovered if f.digest is not None]
         if files:
@@ -176,18 +176,18 @@ class ExternalDataUncovered(Rule):
         message = f"no digest covers the weights in {names}"
         if unused:
             declared = row.entry.external_data_sha256
-            here = {file.sha256 for file in files}
-            renamed = [name for name in unused if sha256_of(declared[name]) in here]
+            actual = {file.sha256 for file in files}
+            renamed = [name for name in unused if sha256_of(declared[name]) in actual]
             others = some([name[:100] for name in unused], 3)
             return self.in_row(
                 case,
                 row,
                 "external_data_sha256",
-                f"{message}; the row has one for {others}, which no model uses",
+                f"{message}; the row has a digest for {others}, which no model uses",
                 f"Name the entry {names}, as the model does."
                 if renamed
-                else f"Export the model again with its weights in {others}; or, if {names} is "
-                "meant, name that in the row, with its digest.",
+                else f"Export the model again with its weights in {others}. If {names} is "
+                "the right file, name it in the row, with its digest.",
                 below=((renamed or unused)[0],),
             )
         lost = lost_field(case, row, "external_data_sha256")
@@ -203,14 +203,14 @@ class ExternalDataUncovered(Rule):
 
 
 class ExternalDataTruncated(Rule):
-    """A model needs more bytes of an external-data file than there are.
+    """An external-data file is shorter than its model requires.
 
     ## What it does
-    Compares the furthest byte that any tensor needs (`offset` plus `length`) with the file's size,
-    and the `length` of each tensor with the bytes that it has by its shape and type.
+    Compares the last byte that any tensor needs (`offset` plus `length`) with the file's size, and
+    the `length` of each tensor with the size that follows from its shape and type.
 
     ## Why it matters
-    The file is truncated, or belongs to another export: the model does not load, or loads weights
+    The file is truncated or belongs to another export. The model does not load, or it reads weights
     from the wrong place.
 
     ## Example
@@ -228,40 +228,41 @@ class ExternalDataTruncated(Rule):
         for model, file in _data(row):
             if (cut := file.cut) is not None:
                 about = model.path
-                says = (
-                    f"tensor {cut.name[:60]!r} of {model.name} has {cut.size:,} bytes by its "
-                    f"shape; its `length` in {file.name[:100]} is {cut.length:,}"
+                message = (
+                    f"the shape of tensor {cut.name[:60]!r} of {model.name} requires {cut.size:,} "
+                    f"bytes, but its `length` in {file.name[:100]} is {cut.length:,}"
                 )
             elif file.is_short and not row.replaced(file):
                 about = file.path
-                says = (
+                message = (
                     f"{model.name} needs {file.needs:,} bytes of {file.name} (tensor "
-                    f"{file.tensor[:60]!r}); it has {file.size:,}"
+                    f"{file.tensor[:60]!r}), but the file has {file.size:,}"
                 )
             else:
                 continue
             again = accept(row, "--add-external-data")
             help = f"Export the model again, so that both files come from one run, then: {again}"
-            yield self.in_row(case, row, "onnx", says, help, about=about)
+            yield self.in_row(case, row, "onnx", message, help, about=about)
 
 
 class ExternalDataUnused(Rule):
     """A row declares a digest for a file that its model does not use.
 
     ## What it does
-    Compares the names in `external_data_sha256` with the files that the model refers to. Where it
-    refers to one that has no digest there, ART304, ART305 or ART306 says so: the entry may be meant
-    for it.
+    Compares the names in `external_data_sha256` with the files that the model refers to. If the
+    model refers to a file that has no digest in the row, ART304, ART305 or ART306 reports that file
+    instead, because the entry may be meant for it.
 
     ## Why it matters
-    The digest covers nothing: it belongs to a former export, and the weights that are loaded are
+    The digest covers nothing. It belongs to a former export, and the model loads its weights from
     somewhere else.
 
     ## Example
     `"external_data_sha256": {"old.onnx.data": "…"}`, and the model holds its weights itself.
 
     ## How to fix
-    Remove the entry, as `provenance check --fix` does, and the file, if it is still there.
+    Remove the entry, or let `provenance check --fix` remove it. Remove the file too, if it still
+    exists.
     """
 
     code = "ART312"
@@ -273,36 +274,39 @@ class ExternalDataUnused(Rule):
         registry = case.evidence.registry
         unused = [] if any(_uncovered(row)) else _unused(row)
         field = registry.path_of(row.entry, "external_data_sha256")
-        every = len(unused) == len(row.entry.external_data_sha256)
-        # Of data that was renamed, the entry is all that is known.
-        known = as_declared(row) and not any(model.lacks_data for model in row.models)
+        all_unused = len(unused) == len(row.entry.external_data_sha256)
+        # If a data file was renamed, the entry is the only record of its digest: do not remove it.
+        is_safe = as_declared(row) and not any(model.lacks_data for model in row.models)
         for name in unused:
-            remove = Remove(field if every else (*field, name))
+            remove = Remove(field if all_unused else (*field, name))
             yield self.in_row(
                 case,
                 row,
                 "external_data_sha256",
                 f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
                 "which no model uses",
-                f"Remove the file, if it is there, and the entry {name[:100]!r}.",
+                f"Remove the file, if it exists, and the entry {name[:100]!r}.",
                 below=(name,),
-                fixes=(Fix(registry.path, remove),) if known else (),
+                fixes=(Fix(registry.path, remove),) if is_safe else (),
             )
 
 
 def _data(row: RowEvidence) -> Iterator[tuple[ModelEvidence, ExternalFile]]:
-    """The external data of the models that are not known to be other ones than the row names."""
+    """Yield each model and its external data, except for models with an unexpected digest."""
     return ((m, file) for m in row.models if not row.replaced(m) for file in m.external)
 
 
 def _uncovered(row: RowEvidence) -> Iterator[ExternalFile]:
-    """External data that the row has no digest of."""
+    """Return the external-data files for which the row has no digest."""
     declared = row.entry.external_data_sha256
     return (file for _, file in _data(row) if file.name not in declared)
 
 
 def _unused(row: RowEvidence) -> list[str]:
-    """The names in `external_data_sha256` that no model uses, where every model is known."""
+    """Return the names in `external_data_sha256` that no model uses.
+
+    Empty unless every model has the declared digest and could be read.
+    """
     if not row.models or any(m.facts is None or row.replaced(m) for m in row.models):
         return []
     used = {f.name for m in row.models for f in m.external}

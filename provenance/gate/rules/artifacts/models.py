@@ -25,19 +25,21 @@ class ModelMissing(ModelRule):
     """A model file that a row names does not exist.
 
     ## What it does
-    Looks for the file of `onnx`, and for the int8 variant of a row that says it is quantized. A row
-    whose `onnx` ends in `.int8.onnx` is that variant's own: no other one is expected beside it.
+    Looks for the file that `onnx` names, and for the int8 variant if the row says that the model is
+    quantized. If `onnx` itself ends in `.int8.onnx`, the row is about that variant, and no further
+    variant is expected.
 
     ## Why it matters
-    A release without it is a registry that promises a model nobody can load, and nothing can be
-    signed for that row.
+    Without the file, consumers cannot load the model that the registry promises, and the row cannot
+    be signed.
 
     ## Example
     `"onnx": "transnet_v2.onnx"`, and no such file beside the registry.
 
     ## How to fix
-    Add the file, or remove the row; for an int8 variant that is no more, `int8_sha256` and
-    `quant_mode`. Large files kept elsewhere have to be fetched first, for example by `dvc pull`.
+    Add the file, or remove the row. If the int8 variant no longer exists, remove `int8_sha256` and
+    `quant_mode`. If large files are stored elsewhere, fetch them first, for example with
+    `dvc pull`.
     """
 
     code = "ART301"
@@ -50,36 +52,40 @@ class ModelMissing(ModelRule):
         if model.missing and model is row.int8:
             yield self._variant(case, row, model)
         elif model.missing:
-            there = misplaced_model(case, row)
+            misplaced = misplaced_model(case, row)
             yield self.in_row(
                 case,
                 row,
                 "onnx",
-                f"{model.path} does not exist{there.said if there else ''}",
-                there.help if there else self._help(case, row),
+                f"{model.path} does not exist{misplaced.said if misplaced else ''}",
+                misplaced.help if misplaced else self._help(case, row),
             )
 
     @staticmethod
     def _help(case: Case, row: RowEvidence) -> str:
         baseline = case.evidence.baseline
         if baseline is not None and baseline.former(row) is not None:
-            return "Fetch or add the file."  # BAS801 reports a row that is removed
+            return "Fetch or add the file."  # BAS801 would report a removed row
         return "Fetch or add the file, or remove the row."
 
     def _variant(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Finding:
-        """An int8 variant is named by its digest, by `quant_mode`, or by both."""
-        asking = [f for f in ("int8_sha256", "quant_mode") if f in row.entry.fields]
-        called = " and ".join(f"`{case.name_of(field)}`" for field in asking)
-        there = misplaced_file(case, row, model)
+        """Return the finding about a missing int8 variant.
+
+        A row requires it by its digest, by `quant_mode`, or by both.
+        """
+        fields = [f for f in ("int8_sha256", "quant_mode") if f in row.entry.fields]
+        names = " and ".join(f"`{case.name_of(field)}`" for field in fields)
+        misplaced = misplaced_file(case, row, model)
         return self.in_row(
             case,
             row,
-            asking[0],
-            f"{model.path} does not exist, which {called} of the row "
-            f"{'asks' if len(asking) == 1 else 'ask'} for{there.said if there else ''}",
-            there.help
-            if there
-            else f"Fetch or add the file; where there is no int8 variant, remove {called}.",
+            fields[0],
+            f"{model.path} does not exist, but {names} of the row "
+            f"{'requires' if len(fields) == 1 else 'require'} it"
+            f"{misplaced.said if misplaced else ''}",
+            misplaced.help
+            if misplaced
+            else f"Fetch or add the file. If there is no int8 variant, remove {names}.",
         )
 
 
@@ -87,21 +93,22 @@ class NotOnnx(ModelRule):
     """A file that a row names is not an ONNX model.
 
     ## What it does
-    Parses the file with ONNX's own protobuf definitions. A model has an IR version, a graph and at
-    least one opset. If the file has another digest than the row declares, ART302 reports it. A Git
-    LFS pointer is recognized by its first line and its size, at most 1,024 bytes. It names the
-    digest of the file that it stands for: if the row declares another one, the message has both.
+    Parses the file with ONNX's own protobuf definitions. A model must have an IR version, a graph
+    and at least one opset. If the file does not have the digest that the row declares, ART302
+    reports it instead. A Git LFS pointer is recognized by its first line and its size, at most
+    1,024 bytes. The pointer contains the digest of the real file; if the row declares another
+    digest, the message shows both.
 
     ## Why it matters
-    A truncated upload, a Git LFS pointer or an error page has a digest too, and signing it makes it
-    look right.
+    A truncated upload, a Git LFS pointer and an error page have digests too. A signature would make
+    them look genuine.
 
     ## Example
-    A file that starts with `version https://git-lfs.github.com/spec/v1`: a workflow with
-    `actions/checkout`, and without `lfs: true`.
+    A file that starts with `version https://git-lfs.github.com/spec/v1`, because the workflow runs
+    `actions/checkout` without `lfs: true`.
 
     ## How to fix
-    Export or fetch the model again; `git lfs pull` fetches what pointers stand for.
+    Export or fetch the model again. `git lfs pull` fetches the files behind Git LFS pointers.
     """
 
     code = "ART303"
@@ -111,32 +118,32 @@ class NotOnnx(ModelRule):
     def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterator[Finding]:
         again = "Export or fetch the model again"
         if model.pointer:
-            why = pointers.described(row, model)
+            reason = pointers.described(row, model)
             help = pointers.fetching(row, model, f"{again}; to fetch: git lfs pull")
         elif model.not_onnx is not None and not row.replaced(model):
-            why, help = model.not_onnx, f"{again}, then: {accept(row)}"
+            reason, help = model.not_onnx, f"{again}, then: {accept(row)}"
         else:
             return
-        says = f"{model.path} is not an ONNX model: {why}"
-        yield self.in_row(case, row, "onnx", says, help, about=model.path)
+        message = f"{model.path} is not an ONNX model: {reason}"
+        yield self.in_row(case, row, "onnx", message, help, about=model.path)
 
 
 class NotARegularFile(ModelRule):
-    """A model path leads to something else than a regular file in the repository.
+    """A model path does not lead to a regular file in the repository.
 
     ## What it does
-    Resolves links and refuses what leaves the repository, and folders, FIFOs, sockets, devices and
-    files that cannot be read.
+    Resolves symbolic links and refuses targets outside the repository. Also refuses folders, FIFOs,
+    sockets, devices and files that cannot be read.
 
     ## Why it matters
-    A link out of the repository is not in the release. A FIFO or device would make every consumer
-    that hashes it wait forever.
+    The target of a link out of the repository is not part of the release. A consumer that hashes a
+    FIFO or a device waits forever.
 
     ## Example
     `vmaf.onnx -> /mnt/models/vmaf.onnx`
 
     ## How to fix
-    Put the file itself there.
+    Put the file itself at that path.
     """
 
     code = "ART309"
@@ -161,22 +168,22 @@ class NotARegularFile(ModelRule):
 
 
 class OpsetMismatch(Rule):
-    """The row's opset is not the model's.
+    """The row's opset is not the model's opset.
 
     ## What it does
-    Compares `opset` with the version of ONNX's own operator set that the file imports. A sidecar
-    that has the same wrong opset is reported with the row.
+    Compares `opset` with the version of the default ONNX operator set that the file imports. A
+    sidecar with the same wrong opset is reported together with the row.
 
     ## Why it matters
-    Consumers choose a runtime by it. A runtime that knows opset 17 refuses a model of opset 18, in
-    production.
+    Consumers choose a runtime by this number. A runtime that supports opset 17 refuses a model of
+    opset 18, in production.
 
     ## Example
     `"opset": 17`, and the file imports opset 18.
 
     ## How to fix
-    Write the file's opset into the row, and into its sidecar. `provenance check --fix` writes it
-    where the file is the one whose digest the row declares, and the sidecar, too.
+    Write the file's opset into the row and its sidecar. `provenance check --fix` does so if the row
+    and the sidecar declare the file's digest.
     """
 
     code = "ART310"
@@ -195,12 +202,12 @@ class OpsetMismatch(Rule):
         if sidecar is not None and row.onnx is not None:
             certain = certain and describes_its_model(row.onnx, sidecar)
             fixes += [Fix(sidecar.path, Set((member,), actual)) for member in members]
-        too = f", and so it is in {sidecar.path}" if sidecar else ""
+        also = f", also in {sidecar.path}" if sidecar else ""
         yield self.in_row(
             case,
             row,
             "opset",
-            f"`{case.name_of('opset')}` is {row.entry.fields.get('opset')}{too}; "
+            f"`{case.name_of('opset')}` is {row.entry.fields.get('opset')}{also}; "
             f"{row.entry.onnx} imports opset {actual}",
             f'Write "{case.name_of("opset")}": {actual}{" in both" if sidecar else ""}.',
             fixes=tuple(fixes) if certain else (),
@@ -208,7 +215,7 @@ class OpsetMismatch(Rule):
 
 
 def _same_opset(row: RowEvidence) -> tuple[Sidecar | None, list[str]]:
-    """The row's sidecar, if it has the same opset as the row, and the members that say it."""
+    """Return the row's sidecar, if it repeats the row's opset, and the members that repeat it."""
     sidecar = row.sidecar.sidecar if row.sidecar else None
     if sidecar is None or row.onnx is None or describes_other_bytes(row.onnx, sidecar):
         return None, []
@@ -217,15 +224,15 @@ def _same_opset(row: RowEvidence) -> tuple[Sidecar | None, list[str]]:
 
 
 class SharedFile(Rule):
-    """Two rows have one file.
+    """Two rows name the same model file.
 
     ## What it does
-    Compares the paths in `onnx` of all rows. A row of its own for an int8 variant, and one
-    external-data file for several models, are no such thing: each row has its digest of them.
+    Compares the paths in `onnx` of all rows. A separate row for an int8 variant is allowed, and so
+    is an external-data file that several models share: each row declares the digest.
 
     ## Why it matters
-    A consumer that looks a file up finds the first row, and its license, bundle and kind count. The
-    second row's are never looked at, and a new export of "its" model changes the first one's.
+    A consumer that looks up a file finds the first row and uses its license, bundle and kind. It
+    never reads the second row, and a new export for the second row replaces the model of the first.
 
     ## Example
     ```json
@@ -234,7 +241,7 @@ class SharedFile(Rule):
     ```
 
     ## How to fix
-    Keep one row, or give each its own file.
+    Keep one row, or give each row its own file.
     """
 
     code = "ART313"
@@ -242,17 +249,17 @@ class SharedFile(Rule):
     deferrable = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        # A row whose digest is not that of the file means another one: ART302 reports it.
+        # If the digests differ, the row means another file: ART302 reports it.
         if row.onnx is None or row.replaced(row.onnx):
             return
         first = case.evidence.rows_by_model[row.onnx.path][0]
-        # A row that stands there twice has its id twice: REG102 says so.
+        # If the ids are equal, REG102 reports the duplicate row.
         if first.label != row.label:
             yield self.in_row(
                 case,
                 row,
                 "onnx",
                 f"{row.onnx.name} is already the model of {first.label!r}",
-                "Keep one row, or give each its own file.",
+                "Keep one row, or give each row its own file.",
                 about=row.onnx.path,
             )

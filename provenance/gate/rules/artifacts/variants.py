@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ART308, ART314 and ART315: int8 variants, which stand in for their models."""
+"""ART308, ART314 and ART315: int8 variants, which a runtime can open instead of their models."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from provenance.gate.rules.recovery_help import lost_field
 
 
 class Int8Undeclared(Rule):
-    """A quantized variant has no digest in its row.
+    """A row has no digest for its quantized variant.
 
     ## What it does
-    Requires `int8_sha256` where `<stem>.int8.onnx` lies beside the model. Where a row says it is
-    quantized, and there is no such file, ART301 says so.
+    Requires `int8_sha256` if `<stem>.int8.onnx` exists beside the model. If the row says that the
+    model is quantized and the file does not exist, ART301 reports it.
 
     ## Why it matters
-    For such a row the runtime opens the int8 file instead, so that is the file that must be known.
+    The runtime opens the int8 file instead of the model, so a digest must cover that file.
 
     ## Example
     `"quant_mode": "dynamic"` without `int8_sha256`, and `m.int8.onnx` beside `m.onnx`.
@@ -39,17 +39,17 @@ class Int8Undeclared(Rule):
         if row.int8 is None or row.int8.missing or "int8_sha256" in row.entry.fields:
             return
         mode = row.entry.text("quant_mode")
-        why = (
+        reason = (
             f"`{case.name_of('quant_mode')}` is {mode!r}"
             if mode not in (None, "fp32")
-            else "it lies there"
+            else "the file exists"
         )
         lost = lost_field(case, row, "int8_sha256")
         yield self.in_row(
             case,
             row,
             "quant_mode",
-            f"no `{case.name_of('int8_sha256')}` for {row.int8.path} ({why})"
+            f"no `{case.name_of('int8_sha256')}` for {row.int8.path} ({reason})"
             + (lost.said if lost else ""),
             lost.help
             if lost
@@ -60,21 +60,21 @@ class Int8Undeclared(Rule):
 
 
 class Int8Interface(Rule):
-    """The int8 variant does not take the inputs of its model, or does not give its outputs.
+    """The inputs or outputs of the int8 variant differ from those of its model.
 
     ## What it does
-    Compares names, order, element types and dimensions of inputs and outputs of both files.
-    Dimensions are compared where both are numbers.
+    Compares the names, order, element types and dimensions of the inputs and outputs of both files.
+    Dimensions are compared only if both are numbers.
 
     ## Why it matters
-    For a quantized row the runtime opens the int8 file instead, and feeds it what the row's model
-    takes. With another name or type it refuses; with another order it computes nonsense.
+    For a quantized row the runtime opens the int8 file, and feeds it the inputs of the row's model.
+    If a name or type differs, the runtime fails; if the order differs, the results are wrong.
 
     ## Example
     `m.onnx` takes `features: float [batch, 6]`, `m.int8.onnx` takes `input: float [batch, 6]`.
 
     ## How to fix
-    Quantize the model again, from the file that the row names.
+    Quantize the model again, starting from the file that the row names.
     """
 
     code = "ART314"
@@ -98,14 +98,14 @@ class Int8Interface(Rule):
 
 
 class Int8NotQuantized(Rule):
-    """The int8 variant of a production row is the model itself.
+    """The int8 variant is a copy of the model.
 
     ## What it does
-    Compares the bytes of both files. Placeholders (`smoke: true`) may be copies.
+    Compares the bytes of both files. The variant of a placeholder (`smoke: true`) may be a copy.
 
     ## Why it matters
-    The row promises a model that was quantized, measured and found good enough. What the runtime
-    opens is the model that it could have opened without it: the quantization was lost.
+    The row promises a model that was quantized, measured and found good enough. The file that the
+    runtime opens is not quantized at all.
 
     ## Example
     `cp m.onnx m.int8.onnx`, and `"quant_mode": "dynamic"`.
@@ -127,14 +127,15 @@ class Int8NotQuantized(Rule):
                 case,
                 row,
                 "int8_sha256",
-                f"{row.int8.name} and {row.onnx.name} are the same bytes, {short(row.onnx.sha256)}",
+                f"{row.int8.name} and {row.onnx.name} have the same digest, "
+                f"{short(row.onnx.sha256)}",
                 "Remove the int8 file and its fields, or quantize the model, then: " + accept(row),
                 about=row.int8.path,
             )
 
 
 def _difference(model: OnnxFacts, variant: OnnxFacts) -> tuple[str, str] | None:
-    """What differs first between the interfaces of two models: of the one, and of the other."""
+    """Return the first difference between two interfaces: the first model's side, the second's."""
     for side, ours, theirs in (
         ("inputs", model.inputs, variant.inputs),
         ("outputs", model.outputs, variant.outputs),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""ATT7xx: what the signed statements bind, and whether that is still what is here."""
+"""ATT7xx: signed statements, compared with the present rows and files."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bundle binds: a row, and which of its files."""
+"""Rules about what a bundle binds: the row, and which of its files."""
 
 from __future__ import annotations
 
@@ -16,20 +16,19 @@ from provenance.gate.rules.signed_files import absent_files, absent_sidecars, mi
 
 
 class RowUnbound(SignatureRule):
-    """A bundle binds no registry row.
+    """A bundle does not bind its registry row.
 
     ## What it does
-    Requires that the row's bundle holds a statement of the type
-    `https://onnx-provenance.dev/predicates/registry-row/v1`. A plain signature over the file, as
-    `cosign sign-blob` writes it, is judged (SIG6xx) and then reported here, and so is the bundle of
-    another row.
+    Requires a statement of the type `https://onnx-provenance.dev/predicates/registry-row/v1` in the
+    row's bundle. A plain signature over the file, as `cosign sign-blob` writes it, is verified
+    (SIG6xx) and then reported by this rule. The bundle of another row is reported too.
 
     ## Why it matters
-    Such a signature says that somebody signed these bytes. It says nothing about their name, their
-    license, their external data or their sidecar, and it stays valid when all of those change.
+    A plain signature covers only the bytes of the file. It says nothing about the name, the
+    license, the external data or the sidecar, and it stays valid if all of those change.
 
     ## Example
-    A bundle with `messageSignature`, or the seed attestation under the row bundle's name.
+    A bundle with `messageSignature`, or a seed attestation under the name of the row bundle.
 
     ## How to fix
     `provenance release` (or `provenance sign`) writes a bundle that binds the row.
@@ -46,19 +45,23 @@ class RowUnbound(SignatureRule):
             yield self.finding(
                 message, help, path=row.bundle.path, row=row.label, for_consumer=True
             )
-        found = self._unbound(case, row)
-        if found is None or row.bundle is None:
+        unbound = self._unbound(case, row)
+        if unbound is None or row.bundle is None:
             return
+        reason, help = unbound
         yield self.finding(
-            f"{row.bundle.path} does not bind the row: {found[0]}",
-            found[1],
+            f"{row.bundle.path} does not bind the row: {reason}",
+            help,
             path=row.bundle.path,
             row=row.label,
         )
 
     @staticmethod
     def _unbound(case: Case, row: RowEvidence) -> tuple[str, str] | None:
-        """What the bundle signs in place of the row, and what to do; ATT711 has the rest."""
+        """Return what the bundle signs instead of the row, and the next step.
+
+        ATT711 reports plain signatures of single files.
+        """
         fix = "Sign the row: provenance release --signer URI"
         statement = case.signed_statement(row.bundle)
         if foreign_statements.signed(case, row) is not None or case.row_statement(row) is not None:
@@ -79,21 +82,21 @@ class RowUnbound(SignatureRule):
 
 
 class FileUncovered(SignatureRule):
-    """A model file of the row is not among the signed files.
+    """A model file of the row is not signed.
 
     ## What it does
-    Requires every file that the runtime opens for the row among the subjects of its bundle: the
-    model, its external data, the int8 variant and its external data.
+    Requires that the row's bundle lists every file that the runtime opens for the row as a subject:
+    the model, its external data, the int8 variant and the variant's external data. `verify-model`
+    with a plain signature reports all external data, because such a signature does not cover it.
 
     ## Why it matters
-    One file that no signature covers is enough to replace the weights. `verify-model` with a plain
-    signature names the external data of the file here: no such signature covers it.
+    One unsigned file is enough to replace the weights.
 
     ## Example
     An int8 variant was added after the row was signed.
 
     ## How to fix
-    If the file is meant, sign again: `provenance release`.
+    If the file is intended, sign again: `provenance release`.
     """
 
     code = "ATT702"
@@ -107,8 +110,8 @@ class FileUncovered(SignatureRule):
                     case,
                     row,
                     "onnx",
-                    f"{file.path} is not among the files that the row's bundle signs",
-                    "Sign again if it is meant: provenance release",
+                    f"{file.path} is not signed by the row's bundle",
+                    "If the file is intended, sign again: provenance release",
                     about=file.path,
                 )
         if foreign_statements.covers_bytes(case, row) is None:
@@ -120,8 +123,9 @@ class FileUncovered(SignatureRule):
             )
             if unsigned and file is not row.onnx:
                 yield self.finding(
-                    f"{file.path} holds weights of the model and is not signed",
-                    "Ask the publisher for a bundle of onnx-provenance, which signs every file.",
+                    f"{file.path} holds weights of the model, but is not signed",
+                    "Ask the publisher for a bundle made by onnx-provenance, which signs every "
+                    "file.",
                     path=file.path,
                     row=row.label,
                     for_consumer=True,
@@ -129,14 +133,14 @@ class FileUncovered(SignatureRule):
 
 
 class FileGone(SignatureRule):
-    """The row's bundle signs a file that the row does not have.
+    """The row's bundle signs a file that the row no longer has.
 
     ## What it does
     Looks for signed files that no model of the row refers to any more.
 
     ## Why it matters
-    The signature was made over another set of files: weights that are now inside the model, or an
-    int8 variant that was removed, and with it what consumers were told to load.
+    The signature covers another set of files. For example, the weights are now inside the model, or
+    the int8 variant that consumers should load was removed.
 
     ## Example
     The bundle signs `m.int8.onnx`; the row has no int8 variant.
@@ -153,46 +157,45 @@ class FileGone(SignatureRule):
         statement = case.row_statement(row)
         if case.target is Target.MODEL:
             for file in absent_files(case, row):
-                data = file.role == signed_rows.EXTERNAL_DATA
-                what = "external data" if data else "a model of the row"
+                is_data = file.role == signed_rows.EXTERNAL_DATA
+                role = "external data" if is_data else "a model of the row"
                 yield self.finding(
-                    f"the publisher also signed {file.name[:200]}, {what}, which is not here",
+                    f"the publisher also signed {file.name[:200]} ({role}), which is missing",
                     "Fetch it from the publisher too, and put it beside the model.",
                     path=file.name,
                     row=row.label,
                     for_consumer=True,
                 )
             return
-        if statement is None or row.misses_a_model:  # what it refers to is not known
+        if statement is None or row.misses_a_model:  # its external data is not known
             return
-        here = {f.name for f in row.model_files}
-        present = {f.sha256 for f in row.model_files}
+        names = {f.name for f in row.model_files}
+        digests = {f.sha256 for f in row.model_files}
         for subject in statement.subjects:
-            if subject.name not in here and subject.sha256 not in present:
+            if subject.name not in names and subject.sha256 not in digests:
                 yield self.in_row(
                     case,
                     row,
                     "onnx",
-                    f"the row's bundle signs {subject.name[:100]!r}, which is not there",
+                    f"the row's bundle signs {subject.name[:100]!r}, which is missing",
                     "Restore the file, or sign again: provenance release",
                     about=case.evidence.registry.absolute(subject.name),
                 )
 
 
 class SidecarAbsent(SignatureRule):
-    """A sidecar that was signed with the row is not here.
+    """A sidecar that was signed with the row is missing.
 
     ## What it does
-    Warns a consumer who verifies one file, and has not its sidecar. With `--require files` or
-    `--require production` it is an error (USE011). A sidecar with other bytes than the signed ones
-    is always an error (ATT704).
+    Warns a consumer who verifies one model file without its sidecar. With `--require files` or
+    `--require production`, the missing sidecar is an error (USE011). A sidecar that differs from
+    the signed one is always an error (ATT704).
 
     ## Why it matters
-    The sidecar says how the model is fed. The publisher released the two together.
+    The sidecar says what inputs the model expects. The publisher released both together.
 
     ## Example
-    `provenance verify-model m.onnx --key release.pub`, where `m.json` was signed and not
-    downloaded.
+    `provenance verify-model m.onnx --key release.pub`, if `m.json` was signed but not downloaded.
 
     ## How to fix
     Fetch the sidecar from the publisher, and put it beside the model.
@@ -212,15 +215,15 @@ class SidecarAbsent(SignatureRule):
 
 
 class FileOnlySignature(SignatureRule):
-    """The signature of a file binds nothing but its bytes.
+    """The signature of a file covers only its bytes.
 
     ## What it does
     Warns a consumer who verifies one file whose bundle is a plain signature, as
     `cosign sign-blob` writes it. A warning does not fail the verification.
 
     ## Why it matters
-    The bytes are those that were signed. Which model it is, under which license, smoke or
-    production, with which sidecar and which external data, nobody has signed.
+    The signature proves that the bytes are unchanged. It does not cover the name of the model, its
+    license, its classification (smoke or production), its sidecar or its external data.
 
     ## Example
     `provenance verify-model model.onnx --key release.pub`, with a `messageSignature` bundle.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether a row, its sidecars and its deferrals are those that were signed."""
+"""Rules that compare a row, its sidecars and its deferrals with the signed ones."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from provenance.gate.rules.signatures import SignatureRule, changed_files
 
 
 class RowChanged(SignatureRule):
-    """The row is not the one that was signed.
+    """The row differs from the signed row.
 
     ## What it does
-    Compares the row with the one in its bundle: the registry file it was read from, every field of
-    the row as it is written there, and the canonical row, which is what this project understands of
-    it (classification, origin, evaluated gate, files with their roles). `license` and `license_url`
-    are reported by LIC205; a digest that was changed together with its file, by SIG605.
+    Compares the row with the one in its bundle: the path of the registry file, every field as
+    written in the registry, and the canonical row, which holds what this project understood of the
+    row (classification, origin, evaluated gate, files with their roles). LIC205 reports changes of
+    `license` and `license_url`. SIG605 reports a digest that changed together with its file.
 
     ## Why it matters
-    The bytes may be right and the row still say something that was not signed: production instead
-    of smoke, another kind, another note. A row of another registry file is not the row that
-    consumers of the signed registry read.
+    Even if the bytes are right, the row can claim something that was not signed: production instead
+    of smoke, another kind, another note. If the row is in another registry file, it is not the row
+    that consumers of the signed registry read.
 
     ## Example
     Signed: `"smoke": true`. The registry: `"smoke": false`.
@@ -58,8 +58,8 @@ class RowChanged(SignatureRule):
                     case,
                     row,
                     "id",
-                    f"it was signed as a row of {signed.index[:100]!r}; the registry that is "
-                    f"verified is {registry.path!r}",
+                    f"the row was signed as a row of the registry {signed.index[:100]!r}; the "
+                    f"registry being verified is {registry.path!r}",
                     "Set `registry` in the configuration back to the signed registry, or sign "
                     "again: provenance release",
                 )
@@ -80,27 +80,28 @@ class RowChanged(SignatureRule):
     def _verbatim(
         row: RowEvidence, statement: Statement, signed: SignedRow
     ) -> Iterator[tuple[str, str]]:
-        """The members of the row, as the registry has it, that differ from the signed ones."""
-        here, there = row.entry.verbatim, signed.verbatim
-        if same(here, there):
+        """Yield the fields of the row that differ from the signed ones, with messages."""
+        now, then = row.entry.verbatim, signed.verbatim
+        if same(now, then):
             return
-        told = {*LICENSE_FIELDS}
+        reported_elsewhere = {*LICENSE_FIELDS}
         if any(changed_files(row, statement)):
-            told |= {*DIGEST_FIELDS}  # SIG605 names the files, which says more
-        for key in _differing(here, there, told):
-            shown, signed_as = differing(here.get(key), there.get(key))
+            reported_elsewhere |= {*DIGEST_FIELDS}  # SIG605 names the files, which says more
+        for key in _differing(now, then, reported_elsewhere):
+            shown, signed_as = differing(now.get(key), then.get(key))
             yield (
                 key,
-                f"`{key}` is {shown if key in here else 'missing'}; signed "
-                f"is {signed_as if key in there else 'missing'}",
+                f"`{key}` is {shown if key in now else 'missing'}; the signed row "
+                f"{f'has {signed_as}' if key in then else 'does not have it'}",
             )
 
     @staticmethod
     def _canonical(case: Case, row: RowEvidence, signed: SignedRow) -> Iterator[tuple[str, str]]:
-        """What of the canonical row differs although the row is written as it was signed.
+        """Yield the differences in the canonical row, for a row whose own fields are unchanged.
 
-        What is computed from the documents beside the model is compared where these are the signed
-        ones: else ATT704 reports the sidecar, and ATT710 the manifest or verdict.
+        Values that are computed from the documents beside the model are compared only if the
+        documents are the signed ones. If not, ATT704 reports the sidecar, and ATT710 the manifest
+        or the verdict.
         """
         documents_differ = case.evidence.whole or any(
             signed.sidecars.get(s.name) != s.sha256 for s in row.sidecars
@@ -111,36 +112,40 @@ class RowChanged(SignatureRule):
         left_out = {*LICENSE_FIELDS, *(canonical.EVALUATED if documents_differ else ())}
         for key in _differing(now, signed.row, left_out):
             if key == "gate" and key not in now:
-                continue  # its manifest or verdict is missing, which other rules report
+                continue  # other rules report the missing manifest or verdict
             if not same(now.get(key), signed.row.get(key)):
                 shown, signed_as = differing(now.get(key), signed.row.get(key))
-                yield key, f"`{key}` of the canonical row is {shown}; signed is {signed_as}"
+                yield (
+                    key,
+                    f"`{key}` of the canonical row is {shown}; the signed value is {signed_as}",
+                )
         files = {f.name: f for f in canonical.row_files(row)}
         for file in signed.files:
-            here = files.get(file.name)
-            if here is not None and here.role != file.role:
+            present = files.get(file.name)
+            if present is not None and present.role != file.role:
                 yield (
                     "onnx",
-                    f"{file.name[:100]!r} is the {here.role} of the row; signed is {file.role}",
+                    f"{file.name[:100]!r} is the {present.role} of the row; it was signed as "
+                    f"{file.role}",
                 )
 
 
 class SidecarChanged(SignatureRule):
-    """A sidecar is not the one that was signed with the row.
+    """A sidecar differs from the one that was signed with the row.
 
     ## What it does
-    Compares the digest of each sidecar with the one in the row's bundle; a sidecar that is gone, or
-    was added since, is reported too.
+    Compares the digest of each sidecar with the one in the row's bundle. A sidecar that was removed
+    or added since is reported too.
 
     ## Why it matters
-    The sidecar decides what the model is fed: an edited mean, a swapped feature order or a new
-    verdict changes every score, with not one byte of the model changed.
+    The sidecar determines the inputs of the model. An edited mean or a swapped feature order
+    changes every score although the model itself is unchanged.
 
     ## Example
     `feature_mean` was edited after the release.
 
     ## How to fix
-    Restore the released sidecar. If the change is meant, sign again: `provenance release`.
+    Restore the released sidecar. If the change is intended, sign again: `provenance release`.
     """
 
     code = "ATT704"
@@ -164,13 +169,13 @@ class SidecarChanged(SignatureRule):
             if then == now or evidence.pointer:  # SID405 reports pointers, to a publisher
                 continue
             if then is None:
-                what = "was not there when the row was signed"
+                difference = "was added after the row was signed"
             elif now is None:
-                what = "was signed with the row and is not there"
+                difference = "was signed with the row, but is missing"
             else:
-                what = f"is {short(now)}; signed with the row is {short(then)}"
+                difference = f"has the digest {short(now)}; the signed digest is {short(then)}"
             yield self.finding(
-                f"the sidecar {evidence.path} {what}",
+                f"the sidecar {evidence.path} {difference}",
                 "Restore the released sidecar, or sign again: provenance release",
                 path=evidence.path,
                 row=row.label,
@@ -178,14 +183,14 @@ class SidecarChanged(SignatureRule):
 
 
 class DeferralsDiffer(SignatureRule):
-    """The deferrals in force are not those that were signed.
+    """The deferrals in force differ from the signed ones.
 
     ## What it does
     Compares the deferrals that cover the row now with those in its bundle.
 
     ## Why it matters
-    A consumer reads in the bundle what was known to be wrong. An exception that was added, reworded
-    or extended after the release is one that nobody signed.
+    The bundle tells consumers which problems were known at the release. A deferral that was added,
+    reworded or extended afterwards is not signed.
 
     ## Example
     `expires` was moved from 2026-12-31 to 2027-12-31.
@@ -207,37 +212,35 @@ class DeferralsDiffer(SignatureRule):
                 continue
             now = in_force.of(row.label, row.manifest)
             signed = list(row.signed_deferrals)
-            if not case.evidence.whole:  # what some rows do not show is neither in force nor gone
-                signed = [d for d in signed if not self._unseen(case, d)]
+            if not case.evidence.whole:  # some rules need the whole registry, and were not judged
+                signed = [d for d in signed if not self._is_unjudged(case, d)]
             if not same(signed, now):
                 yield self.finding(
-                    f"signed with {_deferrals(signed)}; in force {_deferrals(now)}",
+                    f"signed deferrals: {_listed(signed)}; in force now: {_listed(now)}",
                     "Sign again with the deferrals as they are now: provenance release",
                     path=row.bundle[0].path,
                     row=row.label,
                 )
 
     @staticmethod
-    def _unseen(case: Case, deferral: Mapping[str, Any]) -> bool:
+    def _is_unjudged(case: Case, deferral: Mapping[str, Any]) -> bool:
         code = deferral.get("rule")
         return isinstance(code, str) and code in case.catalogue and not case.judged(code)
 
 
-def _deferrals(deferrals: Sequence[Mapping[str, Any]]) -> str:
-    texts = [
+def _listed(deferrals: Sequence[Mapping[str, Any]]) -> str:
+    entries = [
         f"{d.get('rule')} until {d.get('expires') or 'its cause is gone'} ({d.get('reference')})"
         for d in deferrals
     ]
-    return "; ".join(texts) or "no deferral"
+    return ", ".join(entries) or "none"
 
 
-def _differing(
-    now: Mapping[str, Any], then: Mapping[str, Any], left_out: Set[str]
-) -> Sequence[str]:
-    """The keys under which two objects do not have the same, sorted."""
+def _differing(now: Mapping[str, Any], then: Mapping[str, Any], ignored: Set[str]) -> Sequence[str]:
+    """Return the keys whose values differ between two objects, sorted."""
     keys = [
         key
         for key, value in now.items()
-        if key not in left_out and not (key in then and same(value, then[key]))
+        if key not in ignored and not (key in then and same(value, then[key]))
     ]
-    return sorted([*keys, *(then.keys() - now.keys() - left_out)])
+    return sorted([*keys, *(then.keys() - now.keys() - ignored)])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the attestations of ensemble seeds say."""
+"""Rules about the attestations of ensemble seeds."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ class SeedUnattested(SignatureRule):
     """An ensemble seed has no attestation.
 
     ## What it does
-    Requires `<onnx>.provenance.sigstore.json` beside the row bundle for every member of an ensemble
-    whose sidecar describes its bytes.
+    Requires `<onnx>.provenance.sigstore.json` beside the row bundle for every ensemble member whose
+    sidecar describes its bytes.
 
     ## Why it matters
-    The attestation is what links the seed to its sidecar, its corpus and its verdict. Without it
-    the link is a file name.
+    The attestation ties the seed to its sidecar, its corpus and its verdict. Without it, only file
+    names connect them.
 
     ## Example
-    A row was signed with `provenance sign`, and `provenance attest` was forgotten.
+    The row was signed with `provenance sign`, but `provenance attest` was not run.
 
     ## How to fix
-    `provenance release`, which writes both.
+    Run `provenance release`, which writes both bundles.
     """
 
     code = "ATT707"
@@ -55,16 +55,16 @@ class SeedUnattested(SignatureRule):
 
 
 class SeedAttestationDiffers(SignatureRule):
-    """A seed attestation does not say what is here.
+    """A seed attestation does not match the present files.
 
     ## What it does
-    Builds the attestation again from the seed's files, sidecar, manifest and verdict, and compares:
-    subjects, seed, training recipe, corpus, manifest, sidecar, verdict. An attestation for a seed
-    whose sidecar is stale is refused whatever it says.
+    Builds the attestation again from the seed's files, sidecar, manifest and verdict, and compares
+    the two: subjects, seed, training recipe, corpus, manifest, sidecar and verdict. An attestation
+    for a seed with a stale sidecar is always refused.
 
     ## Why it matters
-    A seed linked to another seed's sidecar, or to a verdict that has changed since, is provenance
-    of something else.
+    An attestation that names another seed's sidecar, or a verdict that has changed since, does not
+    describe how this seed was made.
 
     ## Example
     The attestations of seed 0 and seed 1 were swapped.
@@ -85,9 +85,9 @@ class SeedAttestationDiffers(SignatureRule):
         fix = "Restore the released files, or attest again: provenance release"
         if not expected_statements.attestable(row):
             fix = f"Remove {attestation.path}: a stale sidecar is not provenance."
-        for what in self._differences(case, row, statement):
+        for difference in self._differences(case, row, statement):
             yield self.finding(
-                f"{attestation.path}: {what}", fix, path=attestation.path, row=row.label
+                f"{attestation.path}: {difference}", fix, path=attestation.path, row=row.label
             )
 
     def _differences(self, case: Case, row: RowEvidence, statement: Statement) -> Iterator[str]:
@@ -112,7 +112,7 @@ class SeedAttestationDiffers(SignatureRule):
 
 
 def _has_pointer(case: Case, row: RowEvidence) -> bool:
-    """Whether a Git LFS pointer that another rule reports takes the place of what was attested."""
+    """Whether a file that was attested is now a Git LFS pointer, which another rule reports."""
     files = (*row.model_files, *row.sidecars)
     return any(f.pointer for f in files) or documents_are_pointers(
         row, case.evidence.broken_documents
@@ -120,7 +120,7 @@ def _has_pointer(case: Case, row: RowEvidence) -> bool:
 
 
 def _differing(expected: Any, signed: Any, where: str = "") -> Iterator[str]:
-    """The deepest members that differ, in words."""
+    """Yield a message for each innermost member that differs."""
     if isinstance(expected, dict) and isinstance(signed, dict):
         for key in sorted(expected.keys() | signed.keys()):
             yield from _differing(expected.get(key), signed.get(key), f"{where}.{key}".lstrip("."))
@@ -129,4 +129,4 @@ def _differing(expected: Any, signed: Any, where: str = "") -> Iterator[str]:
             yield from _differing(a, b, f"{where}[{i}]")
     elif not same(expected, signed):
         shown, signed_as = differing(expected, signed)
-        yield f"`{where}` is {shown}; signed is {signed_as}"
+        yield f"`{where}` is {shown}; the signed value is {signed_as}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the release summary says, and whether that is what is here."""
+"""Rules that compare the release summary with the present files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from provenance.gate.rules.signatures import SignatureRule
 
 
 def _differing(signed: Mapping[str, str], held: Mapping[str, str | None]) -> Iterator[str]:
-    """The names of which the release says something else than what is here."""
+    """Yield the names whose released and present digests differ."""
     yield from (name for name, sha256 in signed.items() if held.get(name) != sha256)
     yield from (name for name in held if name not in signed)
 
@@ -33,18 +33,18 @@ class SummaryMissing(SignatureRule):
     """The registry has no release summary.
 
     ## What it does
-    Looks for `<registry>.vsa.sigstore.json` in the folder of the row bundles, when the whole
-    registry is verified.
+    Looks for `<registry>.vsa.sigstore.json` in the folder of the row bundles if the whole registry
+    is verified.
 
     ## Why it matters
-    Row bundles say what each row is. Only the summary says which rows, bundles and documents belong
-    to one release: without it, one that is missing altogether leaves no trace.
+    A row bundle describes one row. Only the summary says which rows, bundles and documents belong
+    to one release. Without it, a row can disappear together with its bundle unnoticed.
 
     ## Example
     The rows were signed with `provenance sign`, and never released.
 
     ## How to fix
-    `provenance release`. To verify rows alone, name them: `provenance verify ROW…`.
+    Run `provenance release`. To verify only some rows, name them: `provenance verify ROW…`.
     """
 
     code = "ATT709"
@@ -56,21 +56,21 @@ class SummaryMissing(SignatureRule):
         if summary is not None and summary.missing and case.facts:
             yield self.finding(
                 f"the release summary {summary.path} does not exist",
-                "Release: provenance release --signer URI. To verify rows alone, name them.",
+                "Release: provenance release --signer URI. To verify only some rows, name them.",
                 path=summary.path,
             )
 
 
 class SummaryStale(SignatureRule):
-    """The release summary does not describe what is here.
+    """The release summary does not match the present files.
 
     ## What it does
-    Compares the digests in the summary with those computed now: registry, model files, sidecars,
-    manifests, verdicts, bundles, and the policy. A file that another finding already names is not
-    named again.
+    Compares the digests in the summary with those computed now, for the registry, model files,
+    sidecars, manifests, verdicts, bundles and the policy. Files that another finding reports are
+    not reported again.
 
     ## Why it matters
-    The summary is the one file that a consumer checks for a whole release. It has to be about this
+    The summary is the one file that consumers check for a whole release, so it must describe this
     release.
 
     ## Example
@@ -100,33 +100,35 @@ class SummaryStale(SignatureRule):
                 path=at,
             )
             return
-        told = {file for f in case.findings if f.fails for file in f.files}
-        told |= {b.path for row in case.facts for b in row.bundles if b.pointer}  # by SIG602
+        reported = {file for f in case.findings if f.fails for file in f.files}
+        reported |= {b.path for row in case.facts for b in row.bundles if b.pointer}  # by SIG602
         signed = releases.files_of(statement)
         held = expected_statements.held(evidence, case.facts)
-        # The data of a model that cannot be read may be there.
+        # The external data of an unreadable model is not known, and may exist.
         unknown = {name for row in case.facts for name in row.signed_subjects}
         unreadable = {**evidence.unreadable, **expected_statements.unreadable(evidence)}
         owners = case.owners if case.target is Target.RELEASE else {}
-        # A release of which nothing was opened has failed for another reason.
+        # If no file of the release was opened, the run has failed for another reason.
         names = () if evidence.released == () else sorted(_differing(signed, held))
         for name in names:
             path = evidence.registry.absolute(name)
             now = held.get(name)
-            if path in told or (name in unknown and now is None):
+            if path in reported or (name in unknown and now is None):
                 continue
             if name not in signed:
-                what = "is not part of the release"
+                difference = "is not part of the release"
             elif path in unreadable:
-                what = f"was released and cannot be read: it {unreadable[path]}"
+                difference = f"was released, but cannot be read: it {unreadable[path]}"
             elif now is None:
-                what = "was released and is not there"
+                difference = "was released, but is missing"
             else:
-                what = f"is {short(now)}; released was {short(signed[name])}"
+                difference = (
+                    f"has the digest {short(now)}; the released digest is {short(signed[name])}"
+                )
             yield self.finding(
-                f"{path} {what}",
+                f"{path} {difference}",
                 FETCH
-                if what.endswith(IS_POINTER)
+                if difference.endswith(IS_POINTER)
                 else "Restore what was released, or release again: provenance release",
                 path=path,
                 row=owners.get(path),
@@ -134,8 +136,10 @@ class SummaryStale(SignatureRule):
         yield from self._policy(case, statement, at)
 
     def _policy(self, case: Case, statement: Statement, at: str) -> Iterator[Finding]:
-        """The policy in the tree has to be the signer's. One that the user named is the user's own,
-        and a release that is judged by its summary is judged by none.
+        """Compare the configuration found in the repository with the signed policy.
+
+        A configuration that the user named is the user's own policy and is not compared. Neither is
+        that of a release verified by its summary alone.
         """
         found_in_tree = not case.config.named and case.evidence.released is None
         if found_in_tree and releases.policy_of(statement) != case.config.policy_sha256:
@@ -152,17 +156,17 @@ class SummaryStale(SignatureRule):
 
 
 class OtherProject(SignatureRule):
-    """The release summary is of another project.
+    """The release summary belongs to another project.
 
     ## What it does
-    Compares `resourceUri` of the summary with the URI that names this project's registry:
-    `--resource-uri`, or `resource_uri` of the configuration, or what follows from the git remote
-    `origin`. Also compares the path of the registry file. Where this project has no URI, nothing is
-    compared, and the report says that.
+    Compares `resourceUri` of the summary with the URI of this project's registry. The URI comes
+    from `--resource-uri`, from `resource_uri` of the configuration, or from the git remote
+    `origin`. Also compares the path of the registry file. If the project has no URI, the comparison
+    is skipped, and the report mentions that.
 
     ## Why it matters
-    A summary is a genuine signature over a whole release. If one publisher signs for two projects,
-    or one key is trusted for both, the release of one must not pass for that of the other.
+    If one publisher signs for two projects, or one key is trusted for both, every summary has a
+    valid signature. The release of one project must not pass as a release of the other.
 
     ## Example
     The summary of `git+https://github.com/example/models#registry.json` in a clone of another
@@ -170,7 +174,7 @@ class OtherProject(SignatureRule):
 
     ## How to fix
     Fetch the summary of this project. In a mirror or a fork that ships the releases of another
-    project, name that one: `--resource-uri URI`.
+    project, name that project: `--resource-uri URI`.
     """
 
     code = "ATT712"
@@ -200,9 +204,9 @@ class OtherProject(SignatureRule):
             index = releases.index_of(statement)
             if index != case.evidence.registry.path:
                 yield self.finding(
-                    f"{summary.path} is the summary of the registry {str(index)[:200]!r}; the one "
-                    f"that is verified is {case.evidence.registry.path!r}",
+                    f"{summary.path} is the summary of the registry {str(index)[:200]!r}; the "
+                    f"registry being verified is {case.evidence.registry.path!r}",
                     "Verify the registry that was released: set `registry` in the configuration "
-                    "back to it.",
+                    "back to its path.",
                     path=summary.path,
                 )

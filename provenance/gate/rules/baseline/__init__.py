@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BAS8xx: what became of the rows since the baseline, and what no reviewer would see."""
+"""BAS8xx: changes since the baseline that are easy to miss in a review."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the rules about the baseline share: the present state beside the former one."""
+"""The base of all rules that compare the present state with the baseline."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from provenance.gate.rules.declaration import Phase
 
 
 class BaselineRule(Rule):
-    """A rule about the present state and that at the baseline."""
+    """A rule that compares the present state with the baseline."""
 
     phase = Phase.BASELINE
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterable[Finding]:
-        """The findings about one row that the baseline has."""
+        """Yield the findings about one row, if the baseline has the row."""
         baseline = case.evidence.baseline
         former = self.former(baseline, row) if baseline is not None else None
         if baseline is not None and former is not None:
             yield from self.compare(case, baseline, row, former)
 
     def judge_whole(self, case: Case) -> Iterator[Finding]:
-        """The findings about all rows, or a document."""
+        """Yield the findings about all rows, or about a document."""
         baseline = case.evidence.baseline
         if baseline is not None and (case.evidence.whole or not self.needs_whole):
             yield from self.conclude(case, baseline)
 
     def former(self, baseline: BaselineEvidence, row: RowEvidence) -> FormerRow | None:
-        """What the row is compared with."""
+        """Return the row of the baseline with which `row` is compared, or None."""
         return baseline.former(row)
 
     def compare(
         self, case: Case, baseline: BaselineEvidence, row: RowEvidence, former: FormerRow
     ) -> Iterator[Finding]:
-        """The findings about one row and what it was."""
+        """Yield the findings about one row and its former state."""
         raise NotImplementedError
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
-        """The findings about all rows, or a document, and what that was."""
+        """Yield the findings about all rows or a document, and their former state."""
         raise NotImplementedError
 
-    def declare(self, subject: str, what: str) -> str:
-        """How a change is declared that is meant."""
-        return f"If {what} on purpose, declare it: [[deferral]] of {self.code} for {subject!r}."
+    def declare(self, subject: str, change: str) -> str:
+        """Return how to declare an intended `change`, a clause such as "it was removed"."""
+        return f"If {change} on purpose, declare it: [[deferral]] of {self.code} for {subject!r}."
 
 
 def until_proven(case: Case, row: RowEvidence, proven: str) -> str:
-    """The advice to say smoke until what is `proven` is so."""
-    say = case.in_its_words(say_smoke(row))
-    return f"{say[:1].upper()}{say[1:]} until {proven}."
+    """Return the advice to declare the row as smoke until `proven`, a clause, is true."""
+    advice = case.in_its_words(say_smoke(row))
+    return f"{advice[:1].upper()}{advice[1:]} until {proven}."

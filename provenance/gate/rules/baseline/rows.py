@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BAS801, BAS802, BAS805, BAS808: rows and fields that are gone, and a row of another kind."""
+"""BAS801, BAS802, BAS805, BAS808: removed rows, fields and sidecars, and rows of another kind."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ class RowGone(BaselineRule):
     """A row of the baseline is gone.
 
     ## What it does
-    Compares the ids of the rows with those at the baseline. Where a new row names the same file or
-    the same bytes, the message says that the row has another id now.
+    Compares the ids of the rows with those at the baseline. If a new row names the same file or has
+    the same bytes, the message says that the row has a new id.
 
     ## Why it matters
-    Consumers ask for a model by its id. In a registry of a thousand lines nobody sees that thirty
-    of them are gone, least of all in a merge.
+    Consumers request a model by its id. In a registry of a thousand lines, a reviewer easily misses
+    that thirty lines are gone, above all in a merge.
 
     ## Example
-    The baseline has the row `vmaf_tiny_v2`, and the registry has none with this id.
+    The baseline has the row `vmaf_tiny_v2`, and the registry has no row with this id.
 
     ## How to fix
-    `provenance restore ROW --baseline git:origin/main` puts the row back where it stood. A removal
-    or a new name that is meant is declared: a `[[deferral]]` with the old id in `rows` and the
-    reason, in the change that removes the row and its files. Once that is merged, the deferral has
-    done its work, and the next change removes it (DEF901).
+    `provenance restore ROW --baseline git:origin/main` puts the row back in its former position. If
+    the removal or the new id is intended, declare it in the same change: a `[[deferral]]` with the
+    old id in `rows` and the reason. After the merge the deferral is no longer needed, and the next
+    change removes it (DEF901).
     """
 
     code = "BAS801"
@@ -56,19 +56,19 @@ class RowGone(BaselineRule):
         for lost in baseline.comparison.lost_rows():
             id = lost.row.label
             if lost.renamed is not None and ids[lost.renamed.text("id")] > 1:
-                continue  # REG102 says which id it had
+                continue  # REG102 reports the former id
             if lost.renamed is None:
                 onnx = lost.row.onnx
-                ships = f", for {onnx}" if onnx else ""
-                message = f"this row is gone; {baseline.name} has it{ships}"
+                model = f", for {onnx}" if onnx else ""
+                message = f"this row is gone; {baseline.name} has it{model}"
                 declare = self.declare(id, "it was removed")
                 left = _left_behind(case, baseline, lost, used)
                 help = f"{restore_row(baseline, id)}. {declare}{left}"
             else:
-                message = f"this row is gone; its model is now that of {lost.renamed.label!r}"
+                message = f"this row is gone; its model is now in the row {lost.renamed.label!r}"
                 help = (
                     f"Consumers ask for {id!r}: give the row its id back. "
-                    f"{self.declare(id, 'it has another name')}"
+                    f"{self.declare(id, 'the id was changed')}"
                 )
             yield self.finding(
                 message,
@@ -79,7 +79,7 @@ class RowGone(BaselineRule):
             )
 
     def _place(self, case: Case, baseline: BaselineEvidence, lost: LostRow) -> Position:
-        """Where the row stood: behind the one that is still before it."""
+        """Return where the row was: at the row that preceded it, or else at the list of rows."""
         registry = case.evidence.registry
         if lost.renamed is not None:
             return registry.locate(lost.renamed, "id")
@@ -94,36 +94,36 @@ class RowGone(BaselineRule):
 def _left_behind(
     case: Case, baseline: BaselineEvidence, lost: LostRow, used: Collection[str]
 ) -> str:
-    """What else has to be done where a row was removed on purpose."""
-    gone = baseline.lost.get(lost.row.label, LostFiles()).here
-    here = [path for path in gone if path not in used]
-    lists = [
+    """Return the further steps for a row that was removed on purpose."""
+    remaining = baseline.lost.get(lost.row.label, LostFiles()).here
+    unused = [path for path in remaining if path not in used]
+    manifests = [
         d.path
         for d in case.evidence.documents
         if isinstance(d, Manifest) and lost.row.onnx in {m.onnx for m in d.members}
     ]
-    files = f" Remove {some(here, 5)} as well." if here else ""
-    return files + (f" Export {some(lists, 3)} without it." if lists else "")
+    remove = f" Remove {some(unused, 5)} as well." if unused else ""
+    return remove + (f" Export {some(manifests, 3)} without it." if manifests else "")
 
 
 class FieldGone(BaselineRule):
     """A row has lost a field that it had at the baseline.
 
     ## What it does
-    Compares the names of each row's fields with those at the baseline, also of fields that this
-    tool does not know. Silent where another rule already misses the field, and where the model does
-    not have what it speaks of any more. A row that has lost its `smoke` claims nothing any more.
+    Compares the names of each row's fields with those at the baseline, including fields that this
+    tool does not know. Does not report a field that another rule already reports as missing, or a
+    field about something that the model no longer has. A row that lost `smoke` becomes unclaimed.
 
     ## Why it matters
-    A script that writes a registry drops what it does not know. In ADR-1105 three fields of five
-    rows were lost in a change about something else.
+    Scripts that write a registry drop fields that they do not know. In ADR-1105 a change about
+    something else removed three fields from five rows.
 
     ## Example
     `"quant_accuracy_budget_plcc": 0.01` at the baseline, and no such field now.
 
     ## How to fix
-    `provenance restore ROW --baseline git:origin/main` puts it back where it stood. If it is meant,
-    declare it with a `[[deferral]]`.
+    `provenance restore ROW --baseline git:origin/main` puts the field back in its former position.
+    If the removal is intended, declare it with a `[[deferral]]`.
     """
 
     code = "BAS802"
@@ -136,11 +136,12 @@ class FieldGone(BaselineRule):
         for lost in baseline.comparison.lost_fields(row.entry):
             empty = lost.key in row.entry.verbatim and row.entry.verbatim[lost.key] is None
             missed_by = "REG101" if empty else _MISSED_BY.get(lost.field or "")
-            is_said = missed_by is not None and case.found(missed_by, row)
-            if not is_said and not self._speaks_of_nothing(row, lost):
+            is_reported = missed_by is not None and case.found(missed_by, row)
+            if not is_reported and not self._is_obsolete(row, lost):
                 yield self._gone(case, baseline, row, former, lost)
 
-    def _speaks_of_nothing(self, row: RowEvidence, lost: LostField) -> bool:
+    def _is_obsolete(self, row: RowEvidence, lost: LostField) -> bool:
+        """Whether the lost field is about external data, and the model no longer has any."""
         return lost.field == "external_data_sha256" and all(
             m.facts is not None and not m.external for m in row.models
         )
@@ -156,9 +157,9 @@ class FieldGone(BaselineRule):
         reason = no_longer_true(baseline, row, lost)
         help = restore_rows(baseline, row.label)
         if reason is not None:
-            help = f"Write what is true of the present files ({reason})"
+            help = f"Write the value for the present files ({reason})"
         if lost.field == "smoke" and changed_digests(row.entry, former.row):
-            # `restore` refuses it: what it said was about other bytes.
+            # `restore` refuses to put it back: the former value was about other bytes.
             help = until_proven(case, row, "the new model is promoted on evidence")
             help = help.removesuffix(".")
         return self.in_row(
@@ -180,25 +181,26 @@ _MISSED_BY: Final[Mapping[str, str]] = {
     "external_data_sha256": "ART306",
     "int8_sha256": "ART308",
 }
-"""The rules that miss a field without a baseline."""
+"""The rules that report a missing field without a baseline."""
 
 
 class KindChanged(BaselineRule):
-    """A row is of another kind than at the baseline.
+    """The kind of a row changed since the baseline.
 
     ## What it does
-    Compares `kind` of the rows with the same id. Silent where the sidecar still says the former
-    kind: SID408 says so.
+    Compares `kind` of the rows with the same id. If the sidecar still has the former kind, SID408
+    reports the difference instead.
 
     ## Why it matters
-    The id names a model to its consumers. A filter under the id of a quality metric is another
-    model; it needs an id of its own.
+    Consumers identify a model by its id. A filter is not the same model as a quality metric, so it
+    needs a new id.
 
     ## Example
-    `"kind": "fr"` at the baseline, `"kind": "nr"` now, and the same id.
+    `"kind": "fr"` at the baseline, and `"kind": "nr"` now, with the same id.
 
     ## How to fix
-    Give the new model a new id. If the kind was wrong before, declare that with a `[[deferral]]`.
+    Give the new model a new id. If the former kind was wrong, declare the correction with a
+    `[[deferral]]`.
     """
 
     code = "BAS805"
@@ -218,8 +220,7 @@ class KindChanged(BaselineRule):
                 row,
                 "kind",
                 f"`{case.name_of('kind')}` is {shown(now)}; {baseline.name} has {shown(then)}",
-                "Give another model another id. "
-                + self.declare(row.label, "the kind was corrected"),
+                "Give the new model a new id. " + self.declare(row.label, "the kind was corrected"),
             )
 
 
@@ -227,19 +228,19 @@ class SidecarGone(BaselineRule):
     """A row has lost its sidecar.
 
     ## What it does
-    Looks for the sidecar of each row that had one at the baseline. For production rows SID401 says
-    that it is missing.
+    Looks for the sidecar of each row that had one at the baseline. For production rows, SID401
+    reports a missing sidecar.
 
     ## Why it matters
-    ADR-1105 keeps even stale sidecars: they hold the record of the gate that the next export has to
-    pass again. A model without one cannot be fed, and nobody knows how it was made.
+    ADR-1105 keeps even stale sidecars, because they record the gate that the next export must pass
+    again. Without its sidecar, the inputs and the origin of a model are unknown.
 
     ## Example
-    `m.json` lies beside `m.onnx` at the baseline, and not any more.
+    `m.json` exists beside `m.onnx` at the baseline, and no longer exists now.
 
     ## How to fix
-    Put the file back: `git restore --source=origin/main -- m.json`. If it is meant, declare it with
-    a `[[deferral]]`.
+    Put the file back: `git restore --source=origin/main -- m.json`. If the removal is intended,
+    declare it with a `[[deferral]]`.
     """
 
     code = "BAS808"
@@ -256,7 +257,7 @@ class SidecarGone(BaselineRule):
         path = row.sidecar.path
         help = put_back(baseline, path)
         if changed_digests(row.entry, former.row):
-            help = "Export the sidecar with the model: the former one is of other bytes"
+            help = "Export the sidecar with the model: the former one describes other bytes"
         yield self.in_row(
             case,
             row,

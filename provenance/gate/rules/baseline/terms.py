@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BAS806, BAS807, BAS810: licenses, the fields of the registry itself, and the policy."""
+"""BAS806, BAS807, BAS810: changed licenses, removed fields of the registry, and policy changes."""
 
 from __future__ import annotations
 
@@ -21,25 +21,27 @@ from provenance.gate.rules.recovery_help import restore_rows
 
 
 class LicenseChanged(BaselineRule):
-    """A row is offered under another license than at the baseline.
+    """The license of a row changed since the baseline.
 
     ## What it does
-    Compares `license` of the rows with the same id. Another way to write the same expression, or
-    the same name as a `LicenseRef-`, is no change, nor is the id of its license file in the place
-    of one that is on no list. Silent where LIC206 reports that the license is not that of its file,
-    where LIC204 says to put the former one back, and for an imported model: where the bytes and the
-    sidecar have changed too, and the sidecar declares an `origin` under this license.
+    Compares `license` of the rows with the same id. These are not changes: another spelling of the
+    same expression, the same name as a `LicenseRef-`, and the id of the license file in place of an
+    id that is not on the SPDX list.
+
+    Does not report the change if LIC206 reports that the license differs from its file, or if
+    LIC204 advises to put the former license back. Also does not report an imported model: the bytes
+    and the sidecar changed too, and the sidecar declares an `origin` under the new license.
 
     ## Why it matters
-    The holder of the rights decides the license, not a commit. Whoever took the model under the
-    former one still relies on it.
+    Only the copyright holder can change the license. Consumers who obtained the model under the
+    former license still rely on it.
 
     ## Example
-    `"CC-BY-NC-4.0"` at the baseline, `"MIT"` now.
+    `"CC-BY-NC-4.0"` at the baseline, and `"MIT"` now.
 
     ## How to fix
-    Put the license back. If the model was licensed anew, or the entry was wrong, declare it with a
-    `[[deferral]]` and refer to the decision.
+    Put the license back. If the model was relicensed, or the former entry was wrong, declare the
+    change with a `[[deferral]]` that refers to the decision.
     """
 
     code = "BAS806"
@@ -54,7 +56,7 @@ class LicenseChanged(BaselineRule):
         if now is None or then is None or same_license(now, then):
             return
         if case.fails("LIC204", row) and former_license(case, row) is not None:
-            return  # which says what to put back
+            return  # LIC204 advises to put the former license back
         file = case.evidence.license_files.get(row.entry.text("license_url") or "")
         corrected = file is not None and not spdx.is_known(then) and now in file.licenses
         if corrected or _is_imported_anew(row, former, now):
@@ -72,7 +74,7 @@ class LicenseChanged(BaselineRule):
 
 
 def _is_imported_anew(row: RowEvidence, former: FormerRow, license: str) -> bool:
-    """Whether another model took a row's place, with its own origin under its own license."""
+    """Whether the row has a new, imported model whose origin declares this license."""
     declared = origin(row)
     return (
         declared is not None
@@ -82,7 +84,7 @@ def _is_imported_anew(row: RowEvidence, former: FormerRow, license: str) -> bool
 
 
 def _is_anew(row: RowEvidence, former: FormerRow) -> bool:
-    """Whether the bytes of the model have changed, and its sidecar with them."""
+    """Whether both the model and its sidecar have changed."""
     sidecar = row.sidecar
     if sidecar is None or sidecar.sidecar is None:
         return False
@@ -90,21 +92,21 @@ def _is_anew(row: RowEvidence, former: FormerRow) -> bool:
 
 
 class RegistryFieldGone(BaselineRule):
-    """The registry has lost a field of its own.
+    """The registry has lost a top-level field.
 
     ## What it does
     Compares the members beside the list of rows with those at the baseline.
 
     ## Why it matters
-    `$schema` is what editors and other validators go by, `schema_version` what consumers refuse or
-    accept a registry by.
+    Editors and validators use `$schema`. Consumers accept or refuse a registry by its
+    `schema_version`.
 
     ## Example
     `"schema_version": 1` at the baseline, and no such field now.
 
     ## How to fix
-    `provenance restore --baseline git:origin/main` puts it back. If it is meant, declare it: a
-    `[[deferral]]` with the path of the registry in `rows`.
+    `provenance restore --baseline git:origin/main` puts the field back. If the removal is intended,
+    declare it with a `[[deferral]]` that has the path of the registry in `rows`.
     """
 
     code = "BAS807"
@@ -127,24 +129,24 @@ class RegistryFieldGone(BaselineRule):
 
 
 class PolicyChanged(BaselineRule):
-    """The configuration decides otherwise than at the baseline.
+    """The configuration changed since the baseline.
 
     ## What it does
-    Compares every key of the configuration with that of the baseline: the registry's path, trust
-    and the number of signatures, deferrals, gates, how models are run, the baseline itself. An
-    entry of a list is recognised by what it names, so that a moved date is one change. Files that
-    both configurations name, such as public keys, are compared by their digests.
+    Compares every key of the configuration with the baseline: the path of the registry, trust and
+    the number of signatures, deferrals, gates, how models are run, and the baseline itself. Entries
+    of a list are matched by what they name, so a new expiry date is one change. Files that both
+    configurations name, such as public keys, are compared by their digests.
 
     ## Why it matters
     The configuration decides what is checked and whose signatures count. A pull request that adds
-    a deferral, or points `registry` at another file, passes the check that it has just changed.
+    a deferral, or points `registry` at another file, changes the check that it has to pass.
 
     ## Example
     `signatures` is 2 at the baseline and 1 now, or `expires` of a deferral is a year later.
 
     ## How to fix
-    Review it as a change of policy. If it is not meant, put the former value back. The warning
-    disappears once the baseline has the new value.
+    Review it as a change of policy. If the change is not intended, put the former value back. The
+    warning disappears once the baseline has the new value.
     """
 
     code = "BAS810"
@@ -158,7 +160,8 @@ class PolicyChanged(BaselineRule):
             then = "does not have it" if change.was is None else f"has {change.was}"
             yield self.finding(
                 f"{change.key} is {change.now or 'missing'}; {baseline.name} {then}",
-                "Review it as a change of policy. If it is not meant, put the former value back.",
+                "Review it as a change of policy. If it is not intended, put the former value "
+                "back.",
                 path=case.config.path,
                 position=change.position,
             )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BAS803, BAS804, BAS809: what vouches for a model, and changed, stayed or went without it."""
+"""BAS803, BAS804, BAS809: evidence that did not change with its model, or was removed."""
 
 from __future__ import annotations
 
@@ -24,27 +24,25 @@ from provenance.gate.rules.sidecars.current import pairs
 
 
 class EvidenceUnchanged(BaselineRule):
-    """A model has changed since the baseline, and what vouches for it has not.
+    """A model changed since the baseline, but its sidecar or bundle did not.
 
     ## What it does
-    Where a digest of a row changed: requires that the sidecar changed too, or names the new bytes,
-    and that the bundle is not the one of the former bytes. The same for a new row that took the
-    file of one that is gone. Silent where another rule already fails
-    for the sidecar, or says that it describes other bytes, and about bundles where signatures are
-    judged.
+    If a digest of a row changed, requires that the sidecar changed too or names the new digest, and
+    that the bundle changed. The same applies to a new row that took over the file of a removed row.
+    Does not report a sidecar that another rule already reports as wrong or stale. Does not report
+    bundles in a run that verifies signatures.
 
     ## Why it matters
-    A sidecar without a digest, or one beside weights in external data, looks right whatever lies
-    beside it. Only its history shows that it was written for another model.
+    A sidecar that does not name all digests fits any model. Only its history shows that it was
+    written for another one.
 
     ## Example
-    `sha256` is new, and the sidecar, which names no digest, is byte for byte that of the former
-    model.
+    `sha256` is new. The sidecar does not name a digest and has not changed by a single byte.
 
     ## How to fix
     Export sidecar and model together, and let the sidecar name the digests: `"sha256"`, and for
-    weights `"external_data_sha256"`. A bundle of former bytes is no signature of this model: sign
-    again (`provenance release`), or remove it until then.
+    weights in external data `"external_data_sha256"`. The former bundle does not sign this model:
+    sign again (`provenance release`), or remove the bundle until then.
     """
 
     code = "BAS803"
@@ -56,7 +54,7 @@ class EvidenceUnchanged(BaselineRule):
     def compare(
         self, case: Case, baseline: BaselineEvidence, row: RowEvidence, former: FormerRow
     ) -> Iterator[Finding]:
-        # A digest that is not that of its file says nothing of the sidecar (ART302).
+        # ART302 reports a declared digest that differs from its file.
         changed = changed_digests(row.entry, former.row)
         changed = {f: d for f, d in changed.items() if f not in _replaced(row)}
         if not changed:
@@ -69,7 +67,7 @@ class EvidenceUnchanged(BaselineRule):
                 row,
                 "sigstore_bundle",
                 f"{row.entry.sigstore_bundle} is still the bundle of {baseline.name}, where "
-                f"{_was(changed)}",
+                f"{_former_digests(changed)}",
                 "Sign again: provenance release. Until then, remove the bundle.",
                 about=case.evidence.registry.absolute(row.entry.sigstore_bundle or ""),
             )
@@ -89,60 +87,65 @@ class EvidenceUnchanged(BaselineRule):
             if sidecar is None or evidence.sha256 != then:
                 continue
             files = ("int8_sha256" if int8 else "sha256", *(f.name for f in model.external))
-            mine = {file: changed[file] for file in files if file in changed}
+            changes = {file: changed[file] for file in files if file in changed}
             about = case.by_path.get(sidecar.path, ())
-            is_said = any(f.fails or f.code in _STALE for f in about)
-            if is_said or not mine or self._vouches(sidecar.text, mine):
+            is_reported = any(f.fails or f.code in _STALE for f in about)
+            if is_reported or not changes or self._names_all(sidecar.text, changes):
                 continue
+            names_model = files[0] in changes
             yield self.at(
                 sidecar,
                 ("sha256",),
-                f"this is still the sidecar of {baseline.name}, where {_was(mine)}; nothing in it "
-                "says that it describes the present bytes",
+                f"this is still the sidecar of {baseline.name}, where {_former_digests(changes)}; "
+                "it does not name the new digest",
                 "Export it with the model, and let it name the digests: "
-                + ('"sha256".' if files[0] in mine else '"external_data_sha256": {"NAME": "…"}.'),
+                + ('"sha256".' if names_model else '"external_data_sha256": {"NAME": "…"}.'),
                 row=row.label,
             )
 
     @staticmethod
-    def _vouches(sidecar: str, changed: Mapping[str, tuple[str, str]]) -> bool:
-        """Whether a sidecar names every file's new bytes: it may have been written before them."""
+    def _names_all(sidecar: str, changed: Mapping[str, tuple[str, str]]) -> bool:
+        """Whether a sidecar names the new digest of every changed file.
+
+        Such a sidecar is right even if it is older than the files.
+        """
         return all(is_mentioned(now, sidecar) for _, now in changed.values())
 
 
 _STALE: Final = ("SID402", "SID404", "SID405", "SID409")
-"""The rules that say that a sidecar is not about these bytes, also where that is deferred."""
+"""The rules that report a stale sidecar. Their findings count even if they are deferred."""
 
 
 def _replaced(row: RowEvidence) -> frozenset[str]:
-    """The files whose declared digests are not theirs, by the names of `changed_digests`."""
+    """Return the files that differ from their declared digests, named as in `changed_digests`."""
     names = {id(row.onnx): "sha256", id(row.int8): "int8_sha256"}
     return frozenset(names.get(id(f), f.name) for f in row.model_files if row.replaced(f))
 
 
-def _was(changed: Mapping[str, tuple[str, str]]) -> str:
-    """What the digests were: "sha256 is 08ab1aed…, not fa89df1b…"."""
+def _former_digests(changed: Mapping[str, tuple[str, str]]) -> str:
+    """Return the former digests as a clause: "sha256 is 08ab1aed…, not fa89df1b…"."""
     file, (then, now) = next(iter(changed.items()))
     more = f" (and {len(changed) - 1} more)" if len(changed) > 1 else ""
     return f"{file} is {short(then)}, not {short(now)}{more}"
 
 
 class PromotedByHand(BaselineRule):
-    """A row went from smoke to production without the evidence for it.
+    """A row changed from smoke to production without the required evidence.
 
     ## What it does
-    Where a row was `smoke: true` at the baseline and says `smoke: false` now: requires the evidence
-    of SID417. A row that has lost its `smoke` is BAS802's. What another rule already reports is not
-    repeated; what a deferral covers is: it was made for a placeholder.
+    If a row was `smoke: true` at the baseline and is `smoke: false` now, requires the same evidence
+    as SID417. BAS802 reports a row that lost `smoke`. Problems that another rule already reports
+    are not repeated, unless a deferral covers them: that deferral was made for a placeholder.
 
     ## Why it matters
-    "Production" is a promise that the gate was passed. ADR-1105 forbids to give it by hand.
+    "Production" is a promise that the model passed its gate. ADR-1105 forbids setting the flag by
+    hand.
 
     ## Example
-    `"smoke": true` becomes `"smoke": false`, and the sidecar records no gate.
+    `"smoke": true` becomes `"smoke": false`, and the sidecar does not record a gate.
 
     ## How to fix
-    `provenance promote ROW` flips the flag, once the evidence is complete. Until then the row is
+    `provenance promote ROW` changes the flag once the evidence is complete. Until then, keep
     `"smoke": true`.
     """
 
@@ -161,8 +164,8 @@ class PromotedByHand(BaselineRule):
                 case,
                 row,
                 "smoke",
-                f"`{case.name_of('smoke')}` is true at {baseline.name} and not here, and the "
-                "evidence for production is not complete: " + "; ".join(o.message for o in missing),
+                f"`{case.name_of('smoke')}` is true at {baseline.name} and false now, but the "
+                "evidence for production is incomplete: " + "; ".join(o.message for o in missing),
                 f"{until_proven(case, row, 'the evidence is complete')} {helps} Then: "
                 + promotion.promote_command(row),
                 about=missing[0].path,
@@ -173,20 +176,21 @@ class RecordGone(BaselineRule):
     """An ensemble has lost its manifest or its gate verdict.
 
     ## What it does
-    Looks for the ensemble manifests and gate verdicts of the baseline, where rows of the ensemble
-    are still here. Another manifest of the same ensemble, or another verdict on it, takes the place
-    of the former. Silent where ENS510 misses it; SID407 leaves a lost manifest to this rule.
+    Looks for the ensemble manifests and gate verdicts of the baseline if the registry still has
+    rows of the ensemble. A new manifest or verdict for the same ensemble replaces the former one.
+    Does not report a verdict that ENS510 already reports as missing. SID407 leaves a lost manifest
+    to this rule.
 
     ## Why it matters
-    Without the manifest five seeds are five models, and no rule about ensembles looks at them any
-    more. Without the verdict nothing says what they were held to.
+    Without the manifest, five seeds are five separate models, and the rules about ensembles do not
+    apply to them. Without the verdict, there is no record of the gate they passed.
 
     ## Example
-    `e_v1.json`, which lists five members, is there at the baseline and not any more.
+    `e_v1.json`, which lists five members, exists at the baseline and no longer exists now.
 
     ## How to fix
-    Put the file back: `git restore --source=origin/main -- e_v1.json`. If it is meant, declare it
-    with a `[[deferral]]` that has the ensemble's id in `rows`.
+    Put the file back: `git restore --source=origin/main -- e_v1.json`. If the removal is intended,
+    declare it with a `[[deferral]]` that has the ensemble's id in `rows`.
     """
 
     code = "BAS809"
@@ -198,20 +202,20 @@ class RecordGone(BaselineRule):
 
     def conclude(self, case: Case, baseline: BaselineEvidence) -> Iterator[Finding]:
         claimants, documents = [row.claimant for row in case.facts], case.evidence.documents
-        here = {_called(e.manifest): e for e in outlines(claimants, documents)}
-        said = {(f.code, subject) for f in case.findings for subject in f.subjects}
+        present = {_id_or_path(e.manifest): e for e in outlines(claimants, documents)}
+        reported = {(f.code, subject) for f in case.findings for subject in f.subjects}
         manifests = [d for d in documents if isinstance(d, Manifest)]
         found: dict[str, Finding] = {}
         for ensemble in outlines(claimants, (*manifests, *baseline.documents)):
-            id = _called(ensemble.manifest)
+            id = _id_or_path(ensemble.manifest)
             rows = [row for _, _, row in ensemble.members if row is not None]
             if not rows:
-                continue  # BAS801 tells of them
-            if id not in here and not all(("SID407", r.label) in said for r in rows):
+                continue  # BAS801 reports the rows
+            if id not in present and not all(("SID407", r.label) in reported for r in rows):
                 path = ensemble.manifest.path
                 found[path] = self._gone(case, baseline, "ensemble manifest", path, id, rows[0])
-            present = here[id].verdicts if id in here else ()
-            if not present and ("ENS510", id) not in said:
+            verdicts = present[id].verdicts if id in present else ()
+            if not verdicts and ("ENS510", id) not in reported:
                 for verdict in ensemble.verdicts:
                     gone = self._gone(case, baseline, "gate verdict", verdict.path, id, rows[0])
                     found.setdefault(verdict.path, gone)
@@ -226,7 +230,7 @@ class RecordGone(BaselineRule):
         id: str,
         row: Row,
     ) -> Finding:
-        """The finding at a row of the ensemble, since the file itself is not there."""
+        """Return a finding at a row of the ensemble, because the file itself is missing."""
         registry = case.evidence.registry
         return self.finding(
             f"the {what} of {id!r} is gone; {baseline.name} has {baseline.former_path(path)}",
@@ -238,5 +242,5 @@ class RecordGone(BaselineRule):
         )
 
 
-def _called(manifest: Manifest) -> str:
+def _id_or_path(manifest: Manifest) -> str:
     return manifest.id or manifest.path

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""USE0xx: what a consumer requires before a model is used (`verify --require`, `open_model`).
+"""USE0xx: requirements of a consumer before a model is used (`verify --require`, `open_model`).
 
-Each is judged on what trusted signers have signed, never on what lies beside it.
+They are checked against signed statements only, never against the unsigned files beside them.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a consumer requires of the release summary."""
+"""Requirements of a consumer on the release summary."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from provenance.gate.rules.declaration import Scope
 
 
 class SummaryRequired(Requirement):
-    """The consumer requires a release summary, and there is none that can be judged.
+    """The consumer requires a release summary, and it is missing or not valid.
 
     ## What it does
     With `--require summary`, `--max-age` or `--state`, looks for the release summary
-    (`<registry>.vsa.sigstore.json`): named with `--summary`, or beside the bundle or the model. It
-    has to be a SLSA verification summary that says PASSED and, where releases are compared, of
-    which registry and when. Its signature is judged by the rules SIG6xx.
+    (`<registry>.vsa.sigstore.json`), at the path given with `--summary` or beside the bundle or the
+    model. It must be a SLSA verification summary with the result PASSED. If releases are compared,
+    it must also name its registry and its time. The rules SIG6xx verify its signature.
 
     ## Why it matters
-    A bundle alone stays valid for ever. Only the summary says to which release it belongs and when
-    that was.
+    A bundle alone stays valid forever. Only the summary says which release it belongs to, and when
+    that release was made.
 
     ## Example
-    The model was fetched with its bundle, and without the summary of the release.
+    The model was fetched with its bundle, but without the summary of the release.
 
     ## How to fix
     Fetch the summary of the release from the publisher, and put it beside the bundle.
@@ -45,7 +45,7 @@ class SummaryRequired(Requirement):
             return
         if summary is None or summary.missing:
             bundle = next((r.bundle[0] for r in case.facts if r.bundle), None)
-            if not case.evidence.whole and bundle is not None:  # else ATT709 has said it
+            if not case.evidence.whole and bundle is not None:  # else ATT709 reports it
                 yield self.finding(
                     "there is no release summary beside the bundle or the model",
                     "Fetch <registry>.vsa.sigstore.json of the release too, or name it: --summary",
@@ -56,17 +56,17 @@ class SummaryRequired(Requirement):
         if statement is None:
             return
         if releases.predicate_of(statement) is None:
-            if not case.evidence.whole:  # else ATT710 has said it
+            if not case.evidence.whole:  # else ATT710 reports it
                 yield self.of_summary(
                     summary,
-                    f"{summary.path} is no release summary that says PASSED; its type is "
-                    f"{statement.predicate_type[:100]}",
+                    f"{summary.path} is not a release summary with the result PASSED; its "
+                    f"predicate is of type {statement.predicate_type[:100]}",
                     AGAIN,
                 )
         elif releases.release_of(summary) is None and case.compares_releases:
             yield self.of_summary(
                 summary,
-                f"{summary.path} does not say of which registry it is and when it was made",
+                f"{summary.path} does not say which registry it is about and when it was made",
                 AGAIN,
             )
 
@@ -76,17 +76,17 @@ class ReleaseTooOld(Requirement):
 
     ## What it does
     With `--max-age`, compares the day of the summary's `timeVerified` with today, both in UTC. A
-    time that lies more than a day ahead is refused too: then one of the two clocks is wrong.
+    time more than one day in the future is refused too, because one of the two clocks is wrong.
 
     ## Why it matters
-    Whoever can keep new releases from a consumer can keep an old one alive, with everything that
-    was wrong with it. An age that is limited limits that.
+    An attacker who hides new releases from a consumer can keep an old release in use, with all its
+    known problems. A maximum age limits for how long.
 
     ## Example
-    `--max-age 90d`, and the summary says that it was made 120 days ago.
+    `--max-age 90d`, and the summary was made 120 days ago.
 
     ## How to fix
-    Fetch the current release. A publisher whose models do not change signs the same release anew.
+    Fetch the current release. A publisher whose models do not change signs the same release again.
     """
 
     code = "USE007"
@@ -102,36 +102,36 @@ class ReleaseTooOld(Requirement):
             if age > max_age.days:
                 yield self.of_summary(
                     summary,
-                    f"{release} is {age:,} days old; allowed are {max_age.days:,}",
+                    f"{release} is {age:,} days old; at most {max_age.days:,} are allowed "
+                    "(--max-age)",
                     "Fetch the current release.",
                 )
             elif age < -1:
                 yield self.of_summary(
                     summary,
-                    f"the release says that it was made on {release.order}, and today is "
-                    f"{case.today}",
+                    f"the release is dated {release.order}, but today is {case.today}",
                     "Set the clock of this machine, or ask the publisher.",
                 )
 
 
 class ReleaseRolledBack(Requirement):
-    """The release is older than one that was used before.
+    """The release is older than a release that was used before.
 
     ## What it does
-    With `--state FILE`, compares the release with the last one of the same registry that verified
-    with this file, and remembers it where it is newer.
+    With `--state FILE`, compares the release with the last verified release of the same registry in
+    this file. Records the release if it is newer.
 
     ## Why it matters
-    An old release is genuine: every signature in it is valid. Whoever serves it takes back what was
-    corrected since.
+    An old release is genuine, and all its signatures are valid. An attacker who serves it undoes
+    every correction made since.
 
     ## Example
-    The release of March is served again, after that of May was used.
+    The release of March is served again after the release of May was used.
 
     ## How to fix
-    Fetch the current release. If the publisher has really taken a release back, remove its registry
-    from the state file. If it is another publisher's registry of the same name, give it a state
-    file of its own.
+    Fetch the current release. If the publisher has withdrawn a release, remove its registry from
+    the state file. If another publisher has a registry with the same name, use a separate state
+    file for it.
     """
 
     code = "USE008"
@@ -145,27 +145,27 @@ class ReleaseRolledBack(Requirement):
                 yield self.of_summary(
                     summary,
                     f"{release} of {release.registry} is older than {last}, which was used before",
-                    "Fetch the current release. Another publisher's registry of this name needs a "
-                    "state file of its own.",
+                    "Fetch the current release. If this is another publisher's registry with the "
+                    "same name, use a separate state file.",
                 )
 
 
 class ReleaseAmbiguous(Requirement):
-    """Another release with the same place in the order was used before.
+    """A different release with the same time was used before.
 
     ## What it does
-    With `--state FILE`, refuses a release that is neither older nor newer than the last one and yet
-    another.
+    With `--state FILE`, refuses a release that differs from the last one but is neither older nor
+    newer.
 
     ## Why it matters
-    It cannot be told which of the two takes the place of the other. A publisher makes one release
-    after the other; two at once are a mistake, or two signers of whom one is not the publisher.
+    It is not known which of the two releases replaces the other. A publisher makes one release
+    after another. Two at the same time are a mistake, or one of them is not by the publisher.
 
     ## Example
-    Two summaries that both say `"timeVerified": "2026-05-04T10:00:00Z"`, over other files.
+    Two summaries over different files, both with `"timeVerified": "2026-05-04T10:00:00Z"`.
 
     ## How to fix
-    Ask the publisher which one counts, and for a release that is newer than both.
+    Ask the publisher which release counts, and ask for a release that is newer than both.
     """
 
     code = "USE009"
@@ -180,33 +180,36 @@ class ReleaseAmbiguous(Requirement):
             if release.order == last.order and release.sha256 != last.sha256:
                 yield self.of_summary(
                     summary,
-                    f"another release of {release.registry}, also of {release.order}, was used "
-                    f"before: the statement of its summary is {short(last.sha256)}, this one is "
-                    f"{short(release.sha256)}",
-                    "Ask the publisher which one counts, and for a newer release.",
+                    f"another release of {release.registry} with the same time, {release.order}, "
+                    f"was used before: the digest of its summary statement is "
+                    f"{short(last.sha256)}, of this one {short(release.sha256)}",
+                    "Ask the publisher which one counts, and ask for a newer release.",
                 )
 
 
 class AnotherHistory(Requirement):
-    """The release is later than the last one, and does not descend from it.
+    """The release is newer than the last one, but does not descend from it.
 
     ## What it does
-    Each summary names the summary that it replaced, by digest. With `--state FILE`, refuses a later
-    release that took the place of the very release which the last one took the place of; one that
-    follows none, where the last one followed one; and the one that the last one replaced. Where
-    releases were skipped in between, nothing is known, and nothing is said.
+    Each summary names the summary that it replaced, by digest. With `--state FILE`, refuses a newer
+    release in three cases:
+
+    - It replaced the same release as the last one did.
+    - It does not replace any release, although the last one did.
+    - It is the release that the last one replaced.
+
+    If releases were skipped in between, their history is not known, and nothing is reported.
 
     ## Why it matters
-    There are two lines of releases, each signed by somebody you trust. Either a publisher released
-    from two places, or a key is in other hands: what the one line has corrected, the other one has
-    not.
+    There are two separate lines of releases, both by signers you trust. Either the publisher
+    released from two places, or a key was stolen. A correction in one line is missing in the other.
 
     ## Example
-    Two machines release from the same checkout, each its own change. You have used the release of
-    the one and are served that of the other.
+    Two machines release from the same checkout, each with its own change. You used the release of
+    one machine and are now served that of the other.
 
     ## How to fix
-    Ask the publisher which line counts. If the publisher started anew on purpose, remove the
+    Ask the publisher which line counts. If the publisher intentionally started over, remove the
     registry from the state file.
     """
 
@@ -221,15 +224,15 @@ class AnotherHistory(Requirement):
             if why is not None:
                 yield self.of_summary(
                     summary,
-                    f"{release} of {release.registry} is of another history than {last}, which "
-                    f"was used before: {why}",
-                    "Ask the publisher which of the two counts. If it started anew on purpose, "
-                    "remove the registry from the state file.",
+                    f"{release} of {release.registry} does not descend from {last}, which was used "
+                    f"before: {why}",
+                    "Ask the publisher which of the two counts. If the publisher intentionally "
+                    "started over, remove the registry from the state file.",
                 )
 
 
 def _releases(case: Case) -> Iterator[tuple[BundleEvidence, Release]]:
-    """The release that a trusted signer speaks of, where one has to be at hand."""
+    """Yield the release summary and its release, if a trusted signer signed a valid summary."""
     summary = case.evidence.summary
     if case.signed_statement(summary) is None:
         return

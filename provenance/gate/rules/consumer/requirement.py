@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all requirements of a consumer have in common."""
+"""The base of all rules about requirements of a consumer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AGAIN = "Do not use it. Fetch the model, its bundle and the release summary from
 
 
 class Requirement(Rule):
-    """A rule about what a consumer requires."""
+    """A rule about a requirement of a consumer."""
 
     phase = Phase.REQUIREMENTS
     needs_trust = True
@@ -21,10 +21,10 @@ class Requirement(Rule):
     for_consumer = True
 
     def of_row(self, case: Case, row: RowEvidence, field: str, message: str, help: str) -> Finding:
-        """A finding at a field of the row; of one file alone, at the file."""
+        """Return a finding at a field of the row, or at the file if a single file is verified."""
         about = row.onnx.path if row.onnx else None
         return self.in_row(case, row, field, message, help, about=about)
 
     def of_summary(self, summary: BundleEvidence, message: str, help: str) -> Finding:
-        """A finding at the release summary."""
+        """Return a finding at the release summary."""
         return self.finding(message, help, path=summary.path)

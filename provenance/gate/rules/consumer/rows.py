@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a consumer requires of each row."""
+"""Requirements of a consumer on each row."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from provenance.gate.rules.signed_files import absent_sidecars
 
 
 class RowRequired(Requirement):
-    """The consumer requires a signed row, and the bundle binds none.
+    """The consumer requires a signed row, and the bundle does not bind one.
 
     ## What it does
-    Takes the place of the warning ATT711 where anything is required of the row: with
-    `--require row`, `production` or `no-deferrals`, with `--license-allow`, with a release summary,
-    and always in `provenance.open_model`.
+    Replaces the warning ATT711 if the consumer requires anything of the row: with `--require row`,
+    `--require production` or `--require no-deferrals`, with `--license-allow`, with a release
+    summary, and always in `provenance.open_model`.
 
     ## Why it matters
-    A signature over a file's bytes says nothing of its license, of smoke or production, of external
-    data or exceptions. What nobody has said cannot be required.
+    A signature over a file's bytes says nothing about its license, its classification, its external
+    data or its exceptions, so these requirements cannot be checked.
 
     ## Example
-    `provenance verify-model m.onnx --key release.pub --require production`, where `m.onnx` was
-    signed with `cosign sign-blob`.
+    `provenance verify-model m.onnx --key release.pub --require production`, if `m.onnx` was signed
+    with `cosign sign-blob`.
 
     ## How to fix
     Ask the publisher for a bundle of `provenance release`.
@@ -44,12 +44,12 @@ class RowRequired(Requirement):
     slug = "row-required"
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        """Elsewhere ATT701 reports the bundle."""
+        """Return the findings for a single model or a release; ATT701 covers a registry."""
         if case.target is Target.MODEL and case.needs_row:
             message = foreign_statements.covers_bytes(case, row)
             if message is not None and row.bundle is not None:
                 yield self.finding(
-                    f"{message}; required is a bundle that does",
+                    f"{message}; expected a bundle that binds the row",
                     foreign_statements.ASK,
                     path=row.bundle.path,
                     row=row.label,
@@ -69,13 +69,12 @@ class ProductionRequired(Requirement):
     """The consumer requires a production model, and the row was not signed as one.
 
     ## What it does
-    With `--require production`, refuses a row that was signed as smoke, and one that claims
-    neither (unclaimed). A row is signed as production if it says `"smoke": false` and the evidence
-    that `promote` demands was there.
+    With `--require production`, refuses a row that was signed as smoke or as unclaimed. A row is
+    signed as production if it says `"smoke": false` and the evidence that `promote` demands exists.
 
     ## Why it matters
-    Smoke weights load, run and give numbers of the right shape that mean nothing (ADR-1105). A row
-    that claims nothing has no evidence behind it.
+    Smoke weights load, run and return numbers of the right shape that mean nothing (ADR-1105). An
+    unclaimed row has no evidence behind it.
 
     ## Example
     The row was signed with `"smoke": true`.
@@ -90,7 +89,7 @@ class ProductionRequired(Requirement):
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         signed = case.signed_row(row) if case.require.production else None
         if signed is not None and signed.classification != PRODUCTION:
-            found = (
+            claim = (
                 "as a smoke model"
                 if signed.classification == SMOKE
                 else "without a claim to be a production model (unclaimed)"
@@ -99,22 +98,22 @@ class ProductionRequired(Requirement):
                 case,
                 row,
                 "smoke",
-                f"it was signed {found}; expected a production model",
+                f"it was signed {claim}; expected a production model",
                 "Do not use it. Use a release in which it is a production model.",
             )
 
 
 class DeferralRefused(Requirement):
-    """The consumer accepts no exceptions, and what is verified was signed with one.
+    """The consumer accepts no deferrals, and the row or release was signed with one.
 
     ## What it does
-    With `--require no-deferrals`, refuses a row whose bundle lists a deferral, a finding for each.
-    For a whole registry or release, also refuses a summary that counts deferred findings: they may
-    be about files that no row has.
+    With `--require no-deferrals`, refuses a row whose bundle lists deferrals, with one finding for
+    each. For a whole registry or release, also refuses a summary that counts deferred findings,
+    because these can be about files without a row.
 
     ## Why it matters
-    A deferral says that something was known to be wrong and was shipped all the same. Whether that
-    matters is for the consumer to say.
+    A deferral declares a known problem that was released anyway. The consumer decides whether it
+    matters.
 
     ## Example
     Signed with a deferral of SID402: the sidecar describes the former weights.
@@ -140,7 +139,7 @@ class DeferralRefused(Requirement):
             )
 
     def judge_whole(self, case: Case) -> Iterator[Finding]:
-        """The deferred findings that the summary counts, where no row lists a deferral."""
+        """Report the deferred findings that the summary counts, if no row lists a deferral."""
         summary = case.evidence.summary
         statement = case.signed_statement(summary)
         if not case.require.no_deferrals or not case.evidence.whole:
@@ -164,22 +163,22 @@ def _exception(deferral: Mapping[str, Any]) -> str:
 
 
 class LicenseRefused(Requirement):
-    """The model's license is none that the consumer allows.
+    """The consumer does not allow the model's license.
 
     ## What it does
-    With `--license-allow`, reads the signed license as an SPDX expression: `A OR B` is allowed
-    where one of them is, `A AND B` where both are. `-or-later` and `WITH` make another id, which
-    has to be named itself. A license that was not signed, or that is no expression, is not allowed.
+    With `--license-allow`, reads the signed license as an SPDX expression. `A OR B` is allowed if
+    one of the two is allowed, `A AND B` if both are. Ids with `-or-later` or `WITH` must be allowed
+    separately. A license that is unsigned or not a valid expression is not allowed.
 
     ## Why it matters
-    The license decides whether the model may be used at all, and the signed one is what the
-    publisher has promised.
+    The license decides whether you may use the model at all. The signed license is the one that the
+    publisher promised.
 
     ## Example
-    Allowed is `MIT`; the row was signed under `MIT AND CC-BY-NC-4.0`.
+    `--license-allow MIT`, and the row was signed under `MIT AND CC-BY-NC-4.0`.
 
     ## How to fix
-    Allow the license, after somebody has read it, or use another model.
+    Read the license and allow it, or use another model.
     """
 
     code = "USE004"
@@ -187,13 +186,15 @@ class LicenseRefused(Requirement):
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         signed = case.signed_row(row) if case.require.licenses else None
-        why = self._refusal(signed.row.get("license"), case.require.permitted) if signed else None
-        if why is not None:
+        reason = (
+            self._refusal(signed.row.get("license"), case.require.permitted) if signed else None
+        )
+        if reason is not None:
             yield self.of_row(
                 case,
                 row,
                 "license",
-                f"{why}; allowed are {', '.join(case.require.licenses)}"[:400],
+                f"{reason}; allowed: {', '.join(case.require.licenses)}"[:400],
                 "Do not use it, or allow its license.",
             )
 
@@ -215,18 +216,18 @@ class NotInRelease(Requirement):
     """The model is not part of the release that the summary describes.
 
     ## What it does
-    Looks for every model file, by name and digest, and for the bundle, by digest, in the release
-    summary. Of a whole registry ATT710 says the same.
+    Looks in the release summary for every model file, by name and digest, and for the bundle, by
+    digest. For a whole registry, ATT710 does this.
 
     ## Why it matters
-    Each file can be genuine and the set never released: an old model in a new release, a new model
-    under an old summary, a bundle from before the license was corrected.
+    Each file can be genuine although the combination was never released: an old model in a new
+    release, a new model under an old summary, or a bundle from before the license was corrected.
 
     ## Example
-    The summary of the last release, and a model and bundle of the release before.
+    The summary is from the last release, the model and its bundle from the release before.
 
     ## How to fix
-    Fetch the model, its bundle and the release summary again, of one release.
+    Fetch the model, its bundle and the release summary again, all from the same release.
     """
 
     code = "USE006"
@@ -255,7 +256,7 @@ class NotInRelease(Requirement):
         same = True
         for file in row.model_files:
             released = summary.digest_of(file.name)
-            is_signed = signed.digest_of(file.name) is not None  # else SIG606 and ATT702 say why
+            is_signed = signed.digest_of(file.name) is not None  # else SIG606 or ATT702 reports it
             if file.sha256 is None or released == file.sha256 or not is_signed:
                 continue
             same = False
@@ -264,13 +265,15 @@ class NotInRelease(Requirement):
             else:
                 yield (
                     file.path,
-                    f"{file.path} is {short(file.sha256)}; in {which} it is {short(released)}",
+                    f"{file.path} has the digest {short(file.sha256)}; in {which} it is "
+                    f"{short(released)}",
                 )
         assert row.bundle is not None
         if same and row.bundle.sha256 not in case.released_bundles:
             yield (
                 row.bundle.path,
-                f"{row.bundle.path} is not a bundle of {which}, which has the same files",
+                f"{row.bundle.path} is not a bundle of {which}, although the model files are the "
+                "same",
             )
 
 
@@ -278,13 +281,13 @@ class FilesRequired(Requirement):
     """The consumer requires every signed file, and one is missing.
 
     ## What it does
-    With `--require files` or `--require production`, takes the place of the warning ATT713: a
-    sidecar that was signed with the row has to be beside the model. A signed model or external-data
-    file that is missing is an error in any case (ATT705).
+    With `--require files` or `--require production`, requires every sidecar that was signed with
+    the row to be beside the model. This replaces the warning ATT713. A missing model or
+    external-data file is always an error (ATT705).
 
     ## Why it matters
-    The sidecar says how the model is fed. Without it, a program falls back to values that were not
-    released with these weights.
+    The sidecar says what inputs the model expects. Without it, a program falls back to values that
+    were not released with these weights.
 
     ## Example
     `provenance verify-model m.onnx --key release.pub --require files`, without `m.json`.
