@@ -82,7 +82,7 @@ class FieldNames:
         return self.renamed.get(field, field)
 
     def known_as(self, key: str) -> str | None:
-        """Return the field that the registry's `key` holds, or None if `key` is renamed away."""
+        """Return the field that the registry's `key` holds, or None if a renamed field hides it."""
         for known, name in self.renamed.items():
             if name == key:
                 return known
