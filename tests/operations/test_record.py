@@ -560,7 +560,7 @@ def test_a_layout_where_nobody_is_named_and_nobody_trusted(pipeline: Pipeline) -
 
 
 def test_in_toto_has_a_say_in_what_is_signed() -> None:
-    with pytest.raises(InputError, match="in-toto does not take the layout"):
+    with pytest.raises(InputError, match="in-toto does not accept the layout"):
         layouts.layout(
             [layouts.Step(s, ()) for s in layouts.STEPS],
             expires="some day",
