@@ -706,7 +706,7 @@ def test_the_authority_in_the_place_of_the_signer() -> None:
 @pytest.mark.parametrize(
     ("version", "holder", "reason"),
     [
-        ("0.3", "x509CertificateChain", "older bundle versions"),
+        ("0.3", "x509CertificateChain", "expected one certificate"),
         ("0.2", "certificate", "before v0.3"),
     ],
 )
@@ -722,7 +722,7 @@ def test_the_certificate_of_another_version(version: str, holder: str, reason: s
 def test_a_chain_of_nothing() -> None:
     bundle = instance().attest(PAYLOAD, version="0.2")
     material(bundle)["x509CertificateChain"] = {"certificates": []}
-    assert "holds no certificate" in malformed(bundle)
+    assert "has no certificate" in malformed(bundle)
 
 
 def test_the_first_version_without_a_promise() -> None:
