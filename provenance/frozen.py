@@ -23,7 +23,7 @@ else:
     import dataclasses
 
     def dataclass(cls=None, /, *, frozen=False, repr=True, eq=True, **options):
-        """As `dataclasses.dataclass`, but with shared methods if frozen and without an order."""
+        """Do the same as `dataclasses.dataclass`, with shared methods if frozen and not ordered."""
         if cls is None:
             return partial(dataclass, frozen=frozen, repr=repr, eq=eq, **options)
         if not frozen or options.get("order") or not options.get("init", True):

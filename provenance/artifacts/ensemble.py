@@ -160,12 +160,12 @@ def is_named_after(name: str, id: str) -> bool:
 
 
 def is_manifest(value: Mapping[str, Any]) -> bool:
-    """Whether a JSON object is an ensemble manifest."""
+    """Return whether a JSON object is an ensemble manifest."""
     return isinstance(value.get("members"), list)
 
 
 def is_gate_verdict(value: Mapping[str, Any]) -> bool:
-    """Whether a JSON object is a gate verdict."""
+    """Return whether a JSON object is a gate verdict."""
     return isinstance(value.get("verdict"), str) and isinstance(value.get("gate"), dict)
 
 

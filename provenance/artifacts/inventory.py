@@ -93,22 +93,22 @@ def _below(tree: Tree, folder: str) -> Iterator[tuple[str, bool]]:
     """Yield every path that is not a folder, and whether it is left out, as for `unseen`."""
     waiting = [folder]
     while waiting:
-        here = waiting.pop()
+        folder = waiting.pop()
         try:
-            with os.scandir(tree.root / tree.resolve(here)) as listed:
+            with os.scandir(tree.root / tree.resolve(folder)) as listed:
                 entries = [(e.name, e.is_dir(follow_symlinks=False)) for e in listed]
         except FileNotFoundError:
             continue  # a missing folder is empty; rules report files that are missing
         except OSError as e:
             raise FileError(
-                FileProblem.UNREADABLE, here, f"cannot list {here!r}: {e.strerror or e}"
+                FileProblem.UNREADABLE, folder, f"cannot list {folder!r}: {e.strerror or e}"
             ) from e
         for name, is_folder in entries:
             left_out = _matching(name, LEFT_OUT) is not None
             by_products = (".git",) if is_folder else _BY_PRODUCTS
             if left_out and _matching(name, by_products) is not None:
                 continue
-            path = _checked(name if here == "." else f"{here}/{name}")
+            path = _checked(name if folder == "." else f"{folder}/{name}")
             if left_out:
                 yield f"{path}/" if is_folder else path, True
             elif is_folder:

@@ -94,12 +94,12 @@ def reaches_tensor(descriptor: Any) -> bool:
     seen: set[str] = set()
     todo = [descriptor]
     while todo:
-        here = todo.pop()
-        if here.full_name == _TENSOR:
+        message = todo.pop()
+        if message.full_name == _TENSOR:
             return True
-        if here.full_name not in seen:
-            seen.add(here.full_name)
-            todo += [f.message_type for f in here.fields if f.message_type is not None]
+        if message.full_name not in seen:
+            seen.add(message.full_name)
+            todo += [f.message_type for f in message.fields if f.message_type is not None]
     return False
 
 
@@ -111,24 +111,24 @@ def tensors(message: Any, *, only_external: bool = False) -> Iterator[Any]:
     """
     stack = [message]
     while stack:
-        here = stack.pop()
-        kind = here.DESCRIPTOR.full_name
+        current = stack.pop()
+        kind = current.DESCRIPTOR.full_name
         if kind == _TENSOR:
-            if not only_external or is_external(here):
-                yield here
+            if not only_external or is_external(current):
+                yield current
             continue
-        long = only_external and kind == _NODE and len(here.attribute) > 1
-        if long and _MAY_BE_EXTERNAL.search(here.SerializePartialToString()) is None:
+        long = only_external and kind == _NODE and len(current.attribute) > 1
+        if long and _MAY_BE_EXTERNAL.search(current.SerializePartialToString()) is None:
             continue
-        for name, repeated in _leads_to_tensors(here.DESCRIPTOR):
+        for name, repeated in _fields_with_tensors(current.DESCRIPTOR):
             if repeated:
-                stack.extend(getattr(here, name))
-            elif here.HasField(name):
-                stack.append(getattr(here, name))
+                stack.extend(getattr(current, name))
+            elif current.HasField(name):
+                stack.append(getattr(current, name))
 
 
 @cache
-def _leads_to_tensors(descriptor: Any) -> tuple[tuple[str, bool], ...]:
+def _fields_with_tensors(descriptor: Any) -> tuple[tuple[str, bool], ...]:
     """Return the fields of a message type that can contain a tensor, and whether each repeats."""
     return tuple(
         (f.name, f.is_repeated)

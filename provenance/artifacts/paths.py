@@ -174,10 +174,10 @@ class Tree:
             FileError: As for `read`, except for a missing file.
         """
         folder, _, name = path.rpartition("/")
-        here = self._folders.get(folder) if self._folders else None
-        if here is not None and _NORMAL.fullmatch(path):
+        parent = self._folders.get(folder) if self._folders else None
+        if parent is not None and _NORMAL.fullmatch(path):
             try:
-                descriptor = os.open(name, _FLAGS, dir_fd=here)
+                descriptor = os.open(name, _FLAGS, dir_fd=parent)
             except FileNotFoundError:  # not even a broken link
                 return None
             except OSError:
@@ -225,7 +225,7 @@ class Tree:
             link = self.root / os.path.normpath(path)
             # In a download cache, a broken link means that the file was not fetched.
             dangling = FileProblem.IRREGULAR if self.confined else FileProblem.MISSING
-            raise _trouble_of_link(link, path, dangling) or _trouble_of(e, path) from e
+            raise _link_error(link, path, dangling) or _file_error(e, path) from e
 
     def _open_without_links(self, path: str) -> int | None:
         """Open the file at `path`, or return None if there may be a link on the way to it.
@@ -240,7 +240,7 @@ class Tree:
         try:
             return self._open_descriptor(os.path.normpath(path))
         except FileNotFoundError as e:  # not even a broken link
-            raise _trouble_of(e, path) from e
+            raise _file_error(e, path) from e
         except OSError:
             return None  # the caller tries again with links resolved, and raises the right error
 
@@ -249,25 +249,25 @@ class Tree:
         if not _HAS_DIR_FD or not self.confined:
             return os.open(os.path.normpath(self.root / relative), _FLAGS)
         folder, _, name = relative.rpartition("/")
-        here = self._folders.get(folder) if self._folders else None
-        if here is not None:
-            return os.open(name, _FLAGS, dir_fd=here)
-        here = self._open_folder(folder)
+        parent = self._folders.get(folder) if self._folders else None
+        if parent is not None:
+            return os.open(name, _FLAGS, dir_fd=parent)
+        parent = self._open_folder(folder)
         try:
-            return os.open(name, _FLAGS, dir_fd=here)
+            return os.open(name, _FLAGS, dir_fd=parent)
         finally:
-            if self._folders is None or not self._folders.keep(folder, here):
-                os.close(here)
+            if self._folders is None or not self._folders.keep(folder, parent):
+                os.close(parent)
 
     def _open_folder(self, folder: str) -> int:
-        here = os.open(self.root, os.O_RDONLY | _DIRECTORY)
+        descriptor = os.open(self.root, os.O_RDONLY | _DIRECTORY)
         for name in folder.split("/") if folder else ():
             try:
-                below = os.open(name, os.O_RDONLY | _DIRECTORY | _NOFOLLOW, dir_fd=here)
+                child = os.open(name, os.O_RDONLY | _DIRECTORY | _NOFOLLOW, dir_fd=descriptor)
             finally:
-                os.close(here)
-            here = below
-        return here
+                os.close(descriptor)
+            descriptor = child
+        return descriptor
 
 
 _NORMAL: Final = re.compile(r"(?:[\w-][\w.-]*+/)*+[\w-][\w.-]*+", re.ASCII)
@@ -316,8 +316,8 @@ def _named_descriptor(path: Path) -> int:
     try:
         return os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY)
     except (OSError, ValueError) as e:
-        link = _trouble_of_link(path, str(path), FileProblem.MISSING)
-        raise link or _trouble_of(e, str(path)) from e
+        link = _link_error(path, str(path), FileProblem.MISSING)
+        raise link or _file_error(e, str(path)) from e
 
 
 def _regular(descriptor: int, path: str) -> BinaryIO:
@@ -333,7 +333,7 @@ def _regular(descriptor: int, path: str) -> BinaryIO:
                 data = os.read(descriptor, POINTER_SIZE + 1)
                 os.lseek(descriptor, 0, os.SEEK_SET)
             except OSError as e:
-                raise _trouble_of(e, path) from e
+                raise _file_error(e, path) from e
             _refuse_pointer(data, path)
         return cast(BinaryIO, io.FileIO(descriptor, "rb"))
     except BaseException:
@@ -358,7 +358,7 @@ def _contents(descriptor: int, path: str, limit: int) -> bytes:
                 length += len(part)
             data = b"".join(parts)
     except OSError as e:
-        raise _trouble_of(e, path) from e
+        raise _file_error(e, path) from e
     finally:
         os.close(descriptor)
     _refuse_pointer(data, path)
@@ -382,7 +382,7 @@ def _refuse_pointer(data: bytes, path: str) -> None:
 
 
 def is_pointer(data: bytes) -> bool:
-    """Whether the content of a file is a Git LFS pointer."""
+    """Return whether the content of a file is a Git LFS pointer."""
     return len(data) <= POINTER_SIZE and data.partition(b"\n")[0] == _POINTER
 
 
@@ -393,7 +393,7 @@ def pointed_to(data: bytes) -> str | None:
 
 
 def too_large(path: str, limit: int) -> FileError:
-    """The error for a file of more than `limit` bytes."""
+    """Return the error for a file of more than `limit` bytes."""
     message = f"{path!r} is larger than {limit:,} bytes, the limit for this file"
     return FileError(FileProblem.TOO_LARGE, path, message)
 
@@ -421,7 +421,7 @@ def _way(folder: str, to: str) -> str:
     return "" if way == "." else f"{way}/"
 
 
-def _trouble_of_link(at: Path, path: str, dangling: FileProblem) -> FileError | None:
+def _link_error(at: Path, path: str, dangling: FileProblem) -> FileError | None:
     """Return the error for a link at `at` that is broken or leads to itself, or None.
 
     A broken link has the problem `dangling`.
@@ -442,7 +442,7 @@ def _trouble_of_link(at: Path, path: str, dangling: FileProblem) -> FileError | 
     return None  # the target appeared in the meantime
 
 
-def _trouble_of(e: OSError | ValueError, path: str) -> FileError:
+def _file_error(e: OSError | ValueError, path: str) -> FileError:
     if not isinstance(e, OSError):  # a NUL in a name
         return FileError(FileProblem.UNSAFE, path, f"{path!r}: {e}")
     if e.errno in (errno.ENOENT, errno.ENOTDIR):

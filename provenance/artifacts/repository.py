@@ -107,7 +107,7 @@ def _top(folder: Path) -> Path | None:
 
 
 def is_absolute_uri(text: str) -> bool:
-    """Whether `text` is an absolute URI (RFC 3986) of at most `MAX_URI` characters."""
+    """Return whether `text` is an absolute URI (RFC 3986) of at most `MAX_URI` characters."""
     return len(text) <= MAX_URI and _URI.fullmatch(text) is not None
 
 

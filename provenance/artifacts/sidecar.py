@@ -66,12 +66,12 @@ class Document:
 
     def get(self, *path: str) -> Any:
         """Return the value at `path` in nested objects, or None."""
-        here: Any = self.value
+        value: Any = self.value
         for step in path:
-            if not isinstance(here, dict):
+            if not isinstance(value, dict):
                 return None
-            here = here.get(step)
-        return here
+            value = value.get(step)
+        return value
 
     def text_at(self, *path: str) -> str | None:
         """Return the value at `path` if it is a string, or None."""

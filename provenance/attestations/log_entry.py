@@ -212,8 +212,8 @@ def read_checkpoint(envelope: str, where: str) -> Checkpoint:
     text, blank, signatures = envelope.partition("\n\n")
     lines = text.split("\n")
     signed = signatures.removesuffix("\n").split("\n")
-    whole = blank and signatures.endswith("\n") and len(lines) >= 3 and lines[0]
-    if not whole or not all(_SIGNATURE_LINE.fullmatch(s) for s in signed):
+    is_complete = blank and signatures.endswith("\n") and len(lines) >= 3 and lines[0]
+    if not is_complete or not all(_SIGNATURE_LINE.fullmatch(s) for s in signed):
         raise ProtoJsonError(f"{where} is not a signed checkpoint")
     if _SIZE.fullmatch(lines[1]) is None:
         raise ProtoJsonError(f"{where} has no valid tree size")

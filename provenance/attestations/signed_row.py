@@ -109,7 +109,10 @@ def signed_row(statement: Statement | None) -> SignedRow | None:
 
 
 def malformed_row(statement: Statement) -> str | None:
-    """Return why the predicate of a row bundle is not valid, or None if it is or there is none."""
+    """Return why the predicate of a row bundle is not valid.
+
+    Return None if it is valid, or if the statement is of another type.
+    """
     if not is_row(statement):
         return None
     try:

@@ -131,12 +131,12 @@ class Config:
 
     @property
     def is_in_root(self) -> bool:
-        """Whether the configuration file lies in the folder that it is applied to."""
+        """Whether the configuration file is in the folder that it is applied to."""
         return self.key_folder == self.root
 
     @property
     def position(self) -> Position:
-        """Where the configuration starts in its file."""
+        """The position at which the configuration starts in its file."""
         lines = self.text.splitlines()
         tables = (n for n, line in enumerate(lines, 1) if line.startswith("[tool.provenance"))
         return Position(next(tables, 1), 1)

@@ -237,7 +237,7 @@ def test_what_the_system_says_decides_the_kind_of_trouble() -> None:
         errno.ENXIO: FileProblem.IRREGULAR,
         errno.EACCES: FileProblem.UNREADABLE,
     }
-    found = {code: paths._trouble_of(OSError(code, os.strerror(code)), "f") for code in kinds}
+    found = {code: paths._file_error(OSError(code, os.strerror(code)), "f") for code in kinds}
     assert {code: error.problem for code, error in found.items()} == kinds
 
 

@@ -669,7 +669,7 @@ ROWS = {
     "32 MB of empty arrays": (
         '{"models": [], "x": [' + "[]," * 10_000_000 + "[]]}",
         2,
-        "holds more than 2,000,000 values",
+        "has more than 2,000,000 values",
     ),
 }
 

@@ -33,8 +33,8 @@ class Assertions(Work):
         names = types if isinstance(types, list) else [types]
         if not all(isinstance(name, str) and name in _TYPES for name in names):
             return self.unknown(f"{where} is not a type")
-        whole = isinstance(value, int) or self.draft != "draft-04"
-        if any(_TYPES[name](value) and (whole or name != "integer") for name in names):
+        is_integer = isinstance(value, int) or self.draft != "draft-04"
+        if any(_TYPES[name](value) and (is_integer or name != "integer") for name in names):
             return True
         expected = " or ".join(_article(name) for name in names)
         found = strict_json.type_name(value)

@@ -84,7 +84,7 @@ def parse(
     """
     decoder = _STRICT if duplicate_keys is None else _decoder(partial(_unique, duplicate_keys, {}))
     if len(text) > limits.JSON_VALUES and _values(text) > limits.JSON_VALUES:
-        raise JsonError(f"holds more than {limits.JSON_VALUES:,} values")
+        raise JsonError(f"has more than {limits.JSON_VALUES:,} values")
     try:
         value = decoder.decode(text)
         if text.count("[") + text.count("{") > nesting and _is_deeper(value, nesting):
@@ -97,7 +97,7 @@ def parse(
             raise JsonError("is empty", position=START) from e
         conflict = _CONFLICT.search(text)
         if conflict is not None:
-            reason = "holds an unresolved merge conflict"
+            reason = "contains an unresolved merge conflict"
             raise _error(reason, conflict.start(), text) from e
         raise _error(f"is not JSON: {e.msg}", e.pos, text) from e
     except (RecursionError, UnicodeEncodeError, _RefusedError) as e:
@@ -115,7 +115,7 @@ def parse_object_text(text: str) -> dict[str, Any]:
     """Return the object in `text`, which is already decoded. Raises JsonError."""
     value = parse(text)
     if not isinstance(value, dict):
-        raise JsonError(f"holds {type_name(value)}, not an object")
+        raise JsonError(f"contains {type_name(value)}, not an object")
     return value
 
 
@@ -263,16 +263,16 @@ def _first_fault(text: str, levels: int, *, repeated: bool) -> tuple[str, int]:
         elif mark.startswith('"'):
             value = _string(mark)
             if any("\ud800" <= c <= "\udfff" for c in value):
-                return "holds half of a surrogate pair, which is not a character", start
+                return "contains half of a surrogate pair, which is not a character", start
             known = keys[-1] if keys and not repeated else None
             if known is not None and _COLON.match(text, match.end()):
                 if value in known:
                     return f"has the key {value[:80]!r} twice in one object", start
                 known.add(value)
         elif mark.lstrip("-") in ("NaN", "Infinity"):
-            return f"holds {mark}, which is not JSON", start
+            return f"contains {mark}, which is not JSON", start
         elif _is_out_of_range(mark):
-            return f"holds the number {mark[:40]}, which is out of range", start
+            return f"contains the number {mark[:40]}, which is out of range", start
     return "is not strict JSON", 0
 
 

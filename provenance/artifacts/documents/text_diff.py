@@ -92,8 +92,9 @@ def _marked(mark: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def _range(start: int, end: int) -> str:
-    """Return a range for the header of a hunk: lines count from 1; an empty range names the line
-    before it.
+    """Return a range for the header of a hunk. Lines count from 1.
+
+    An empty range names the line before it.
     """
     length = end - start
     return f"{start + 1}" if length == 1 else f"{start + bool(length)},{length}"

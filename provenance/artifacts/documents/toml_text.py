@@ -37,7 +37,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<other>[\s\S])"
 )
 _COUNTED: Final = frozenset({"dot", "open", "comma", "equals"})
-"""Tokens of which each further key or value needs at least one."""
+"""Tokens to count: each further key or value needs at least one."""
 
 _LONGEST: Final = 300
 """Characters of an error of `tomllib`, which quotes keys and values in full."""
@@ -151,8 +151,9 @@ def locate(text: str, prefix: str, key: tuple[str, ...]) -> Position | None:
 
 
 def _lines(text: str) -> Iterator[tuple[str, str, Position]]:
-    """Yield, for each line that starts a table or sets a key, the table's header, the key and the
-    position. For a line that starts a table, the key is "".
+    """Yield header, key and position of each line that starts a table or sets a key.
+
+    The header is that of the table. For a line that starts a table, the key is "".
     """
     header = ""
     for number, line in enumerate(text.split("\n"), 1):  # strings may hold other line separators
