@@ -19,7 +19,7 @@ from provenance.errors import InputError
 from provenance.frozen import dataclass
 
 NONE: Final = "none"
-"""The baseline that switches a configured one off."""
+"""The name that switches a configured baseline off."""
 
 _GIT: Final = "git:"
 EXAMPLES: Final = "a commit (git:origin/main), a folder, or a registry file"

@@ -84,7 +84,7 @@ class Written:
         return self.hex if self.algorithm == "sha256" else None
 
     def respell(self, hex: str) -> str:
-        """Return another value of the same algorithm, spelled as this one is."""
+        """Return another value of the same algorithm, in the same spelling."""
         if self.is_base64:
             return self.prefix + base64.b64encode(bytes.fromhex(hex)).decode("ascii")
         return self.prefix + (hex.upper() if self.is_upper else hex)

@@ -273,7 +273,7 @@ def _tag(reader: HashingReader, end: int) -> int:
     tag = _varint(reader, end)
     size = reader.position - begins
     if tag > _MAX_TAG or tag >> 3 == 0 or size != len(_encode(tag)):
-        raise MalformedMessageError("the tag of a field in it is not one that protobuf writes")
+        raise MalformedMessageError("the tag of a field is not encoded as protobuf does")
     return tag
 
 
@@ -281,7 +281,7 @@ def _length(reader: HashingReader, end: int) -> int:
     begins = reader.position
     length = _varint(reader, end)
     if reader.position - begins > _MAX_LENGTH:
-        raise MalformedMessageError("the length of a field in it is not one that protobuf writes")
+        raise MalformedMessageError("the length of a field is not encoded as protobuf does")
     return length
 
 

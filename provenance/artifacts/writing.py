@@ -219,7 +219,7 @@ def _locked(tree: Tree) -> Iterator[bool]:
             locked = file_system.lock(descriptor)
         except BlockingIOError as e:
             raise InputError(
-                "another run is writing to this repository", help="Wait until it has ended."
+                "another run is writing to this repository", help="Wait until it ends."
             ) from e
         yield locked
     finally:

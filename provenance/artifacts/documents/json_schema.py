@@ -227,7 +227,9 @@ class _Evaluation(Assertions):
         least, most = schema.get("minContains", 1), schema.get("maxContains")
         least, most = (least, most) if counted else (1, None)
         if not is_number(least) or not (most is None or is_number(most)):
-            return self.unknown(f"{where} is beside a limit that is not a number")
+            return self.unknown(
+                f"{where} has a `minContains` or `maxContains` that is not a number"
+            )
         found = [
             self.probe(below, entry, (*path, number), where) for number, entry in enumerate(value)
         ]

@@ -104,7 +104,7 @@ class _Places:
         self._index: dict[str | int, int] = {}
         for number, (key, key_start, at, end) in enumerate(_members(text, start)):
             if key_start is not None:
-                self._index[key] = number  # the last of equal keys counts
+                self._index[key] = number  # the last member with a key counts
                 self._offsets.append(key_start)
             self._offsets.extend((at, end))
             if number + 1 == limits.ROWS:
