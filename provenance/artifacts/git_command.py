@@ -191,7 +191,7 @@ class Objects:
     _late: threading.Event
 
     def resolve(self, name: str, kind: str) -> str | None:
-        """Return the object of a `kind` that a name refers to, or None if there is none."""
+        """Return the object of a `kind` that a name refers to, or None."""
         found = self._ask(self._check, f"{name}^{{{kind}}}", name)
         return None if found is None or found[1] != kind else found[0]
 

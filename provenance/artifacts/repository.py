@@ -148,7 +148,7 @@ def registry_uri(root: Path, registry: str) -> str | None:
 
 
 def _host(url: str) -> str:
-    """Return the host in the URL of a remote, without user and password; empty if there is none.
+    """Return the host in the URL of a remote, without user and password, or an empty string.
 
     The port is left out, because it depends on the protocol, except for a web server on a port
     that is not the default: that is another server.
@@ -165,7 +165,7 @@ def _host(url: str) -> str:
 
 
 def _origin_url(top: Path) -> str:
-    """Return the URL that git fetches `origin` from; empty if there is none."""
+    """Return the URL that git fetches `origin` from, or an empty string."""
     common = _common_folder(top / ".git")
     urls: list[str] = []
     try:
