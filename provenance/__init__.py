@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sign, attest and verify the models of an ONNX registry.
 
-The public API is what an author runs in a repository (`check`, `fix`, `promote`, `restore`,
-`hash_models`, `sign`, `attest`, `release`, `verify`, `layout`, `record_step`), the `Verifier` of a
-consumer with `open_model`, bundles for single files (`sign_artifact`, `sign_statement`), what these
-take and return, and the errors. `provenance.api` lists every name. It is imported when the first
-name is used: importing `provenance` costs nothing.
+The public API has four parts:
+
+- the operations that an author runs in a repository: `check`, `fix`, `promote`, `restore`,
+  `hash_models`, `sign`, `attest`, `release`, `verify`, `layout` and `record_step`;
+- the `Verifier` of a consumer, and `open_model`;
+- `sign_artifact` and `sign_statement`, which write bundles for single files;
+- the types that these take and return, and the errors.
+
+`provenance.api` lists every name. It is imported when a name is first used, so that
+`import provenance` alone is fast.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can go wrong, one class per exit code.
+"""The errors that this package raises: one class for each exit code.
 
-Every error says what was found and, in `help`, what to do next. The command line turns the class
-into an exit code in one place (`provenance.cli.exits`); library users catch `ProvenanceError`.
+The message of an error says what was found; its `help` says what to do next. The command line
+turns the class into an exit code in one place, `provenance.cli.exits`. Library users catch
+`ProvenanceError`.
 """
 
 from __future__ import annotations
@@ -11,11 +12,11 @@ from typing import ClassVar
 
 
 class ProvenanceError(Exception):
-    """Base of all errors that this package raises on purpose.
+    """Base class of all errors that this package raises on purpose.
 
     Attributes:
-        message: What was found and where.
-        help: What to do next, or None where the message says it already.
+        message: What was found, and where.
+        help: What to do next, or None if the message already says it.
     """
 
     exit_code: ClassVar[int] = 2
@@ -27,18 +28,18 @@ class ProvenanceError(Exception):
 
 
 class InputError(ProvenanceError):
-    """Usage, configuration, or input that cannot be read or written (exit 2)."""
+    """Usage or configuration is wrong, or a file cannot be read or written (exit code 2)."""
 
     exit_code = 2
 
 
 class VerificationError(ProvenanceError):
-    """Something was read, judged, and found wrong (exit 1)."""
+    """Something was checked and found wrong (exit code 1)."""
 
     exit_code = 1
 
 
 class UnavailableError(ProvenanceError):
-    """The question could not be answered: no signer, no trust, no network (exit 4)."""
+    """The check could not be made: no signer, no trust, or no network (exit code 4)."""
 
     exit_code = 4

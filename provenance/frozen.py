@@ -2,11 +2,11 @@
 """Frozen dataclasses that are cheap to define.
 
 The standard library compiles six methods for each frozen dataclass, which takes 0.3 ms. A command
-loads 150 such classes, and would spend a quarter of its time on that. Here only `__init__` is
-compiled; the other methods are shared.
+loads 150 such classes and would spend a quarter of its time on this. The decorator in this module
+compiles only `__init__`; all classes share the other methods.
 
-Type checkers see the standard decorator, and refuse assignments to fields. At run time, assignments
-are refused only where a class has an order or an `__init__` of its own: it is then a standard one.
+Type checkers see the standard decorator and reject assignments to fields. At run time, only classes
+with `order=True` or `init=False` reject them, because those use the standard decorator.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ else:
     import dataclasses
 
     def dataclass(cls=None, /, *, frozen=False, repr=True, eq=True, **options):
-        """`dataclasses.dataclass`; with shared methods if it is frozen and has no order."""
+        """Do the same as `dataclasses.dataclass`, with shared methods if frozen and not ordered."""
         if cls is None:
             return partial(dataclass, frozen=frozen, repr=repr, eq=eq, **options)
         if not frozen or options.get("order") or not options.get("init", True):
@@ -33,10 +33,10 @@ else:
         if eq:
             shared |= {"__eq__": _eq, "__hash__": _hash}
             names = [f.name for f in fields(made) if f.compare]
-            # Of one name, `attrgetter` would not give a tuple.
+            # With a single name, `attrgetter` would not return a tuple.
             made._compared = attrgetter(*names, names[0]) if names else staticmethod(lambda _: ())
         for name, method in shared.items():
-            # Python itself sets `__hash__` to None beside an `__eq__`.
+            # Python sets `__hash__` to None if a class defines `__eq__`.
             if vars(made).get(name) is None:
                 setattr(made, name, method)
         return made

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The main job on a copy of `model/`, with a fresh key: what `make demo` shows.
+"""Sign, release and verify a copy of `model/` with a fresh key. `make demo` runs this script.
 
-Every command and its output is real, and every exit code is checked: the demonstration fails where
-the tool does not do what the text says. Nothing in the repository is touched.
+The commands and their output are real, and all exit codes are checked. The demonstration fails if
+the tool does not do what the text says. It changes nothing in the repository.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ LICENSE_LINE: Final = '      "license": "Apache-2.0",\n'
 
 
 class DemoError(Exception):
-    """The tool did not do what the demonstration says that it does."""
+    """The tool did not do what the demonstration says."""
 
 
 def main() -> int:
-    """Run the demonstration; 0 only if everything behaved."""
+    """Run the demonstration. Return 0 if everything went as expected."""
     with tempfile.TemporaryDirectory(prefix="onnx-provenance-demo-") as name:
         folder = Path(name)
         shutil.copytree(
@@ -55,21 +55,21 @@ def main() -> int:
 
 
 def _story(folder: Path) -> None:
-    _say("A copy of model/: seven ONNX models, five of them seeds with a known, deferred defect.")
+    _say("A copy of model/: seven ONNX models. Five are seeds with a known, deferred defect.")
     _run(folder, "keygen release --quiet", 0, "release.pub")
-    _say("What can be judged before signing. The known defect is shown, never hidden:")
+    _say("Check everything that can be checked before signing. The known defect is shown:")
     _run(folder, "check", 0, "5 deferred (ADR-1105)")
     _say("Sign every row (bytes, name, license, sidecar) and the summary, all or nothing:")
     _run(folder, "release --signer file:release.key", 0, "8 bundles written")
-    _say("What CI runs, without the private key:")
+    _say("Verify the release in CI, without the private key:")
     _run(folder, "verify", 0, "OK: 7 rows verified")
-    _say("What a consumer runs, who has one model, its bundle and the public key:")
+    _say("Verify one model as a consumer, with its bundle and the public key:")
     consumer = f"verify-model model/{ROW}.onnx --bundle bundles/{ROW}.onnx.sigstore.json"
     _run(folder, f"{consumer} --key release.pub", 0, "OK: 1 row verified")
     _say(f"Now the incident: an edit drops `license` from the row {ROW}.")
     _drop_license(folder / "model" / "registry.json")
     _run(folder, "verify", 1, "LIC201  no `license`")
-    _say("It is named, with its line, and the release stops. Exit codes: 0 verified, 1 findings.")
+    _say("The finding names the line, and the release stops. Exit codes: 0 verified, 1 findings.")
 
 
 def _drop_license(registry: Path) -> None:
@@ -77,11 +77,13 @@ def _drop_license(registry: Path) -> None:
     registry.write_text(before + row + after.replace(LICENSE_LINE, "", 1), "utf-8")
     rows = {r["id"]: r for r in parse_object(registry.read_bytes())["models"]}
     if [name for name, row in rows.items() if "license" not in row] != [ROW]:
-        raise DemoError(f"model/registry.json is not laid out as expected: {ROW} kept its license")
+        raise DemoError(
+            f"model/registry.json is not formatted as expected: {ROW} still has its license"
+        )
 
 
 def _run(folder: Path, arguments: str, expected: int, contains: str) -> None:
-    """Show one command as it would be typed, its output, and its exit code."""
+    """Run one command, and print it with its output and its exit code."""
     print(f"$ provenance {arguments}", flush=True)
     done = subprocess.run(
         [Path(sys.executable).with_name("provenance"), *arguments.split()],
@@ -98,7 +100,7 @@ def _run(folder: Path, arguments: str, expected: int, contains: str) -> None:
     if done.returncode != expected:
         raise DemoError(f"`provenance {arguments}`: exit {done.returncode}, expected {expected}")
     if contains not in done.stdout:
-        raise DemoError(f"`provenance {arguments}`: its output does not say {contains!r}")
+        raise DemoError(f"`provenance {arguments}`: its output does not contain {contains!r}")
 
 
 def _say(text: str) -> None:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Make a virtual environment from pinned, hashed requirements. Standard library only.
 
-This file must at least start on any Python 3, so that an old one is told what it lacks.
+This file must start on any Python 3, so that an old Python gets a clear error.
 """
 
 import argparse
@@ -14,19 +14,19 @@ NEEDED = (3, 11)
 
 
 def main() -> int:
-    """Make the environment; the exit status."""
+    """Make the environment, and return the exit status."""
     if sys.version_info < NEEDED:
         found = ".".join(map(str, sys.version_info[:3]))
         print(
             f"error: {sys.executable} is Python {found}; onnx-provenance needs 3.11 or newer.\n"
-            "Name another: make PYTHON=python3.11 TARGET",
+            "Use another one: make PYTHON=python3.11 TARGET",
             file=sys.stderr,
         )
         return 2
     parser = argparse.ArgumentParser(description="Make a virtual environment from a lock file.")
     parser.add_argument("folder")
     parser.add_argument("--requirements", required=True, metavar="FILE")
-    parser.add_argument("--project", metavar="DIR", help="install this project too, editable")
+    parser.add_argument("--project", metavar="DIR", help="also install this project, editable")
     options = parser.parse_args()
     began = time.monotonic()
     print(f"setting up {options.folder} from {options.requirements} ...", file=sys.stderr)
@@ -34,7 +34,7 @@ def main() -> int:
     pip = [python, "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
     steps = [
         [sys.executable, "-m", "venv", "--clear", options.folder],
-        # A lock file names all that is needed: pip has no dependency to add.
+        # A lock file lists all dependencies, so pip must not add any.
         [*pip, "--require-hashes", "--only-binary=:all:", "--no-deps", "-r", options.requirements],
     ]
     if options.project:

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of `provenance check` in a real terminal: xterm on a display that nobody sees.
+"""Take screenshots of `provenance check` in a real terminal, xterm on a virtual display.
 
     python scripts/screenshot.py docs/images/check.png
     python scripts/screenshot.py --light --columns 80 /tmp/light-80.png
 
-Shown is a copy of `model/` after an edit like that of ADR-1105, with what else goes wrong on such a
-day. Needs xterm, Xvfb, ImageMagick and a monospace font; on Debian:
+They show a copy of `model/` after an edit like that of ADR-1105, with some other mistakes. The
+script needs xterm, Xvfb, ImageMagick and a monospace font; on Debian:
 
     apt-get install --no-install-recommends xterm xvfb imagemagick fonts-dejavu-core
 """
@@ -34,20 +34,20 @@ from scripts.story import SEED, Stage  # noqa: E402
 NEEDED: Final = ("xterm", "Xvfb", "import", "mogrify")
 DARK: Final = ("#1b1f24", "#d8dee4")
 LIGHT: Final = ("#ffffff", "#1f2328")
-"""Background and foreground, as terminals have them today."""
+"""Background and foreground color of a typical terminal."""
 
 _TITLE: Final = "provenance-screenshot"
 _DEADLINE: Final = 30.0
 _LONGEST: Final = 120
-"""Lines of a terminal that is tall enough for what is shown."""
+"""Lines of the terminal, enough for the whole output."""
 
 
 class ScreenshotError(Exception):
-    """No picture could be taken; the message says why."""
+    """A screenshot cannot be taken. The message says why."""
 
 
 def spoil(tree: Path) -> None:
-    """Do to a copy of `model/` what nobody wants to ship."""
+    """Add typical mistakes to a copy of `model/`."""
     registry = tree / "model" / "registry.json"
     lines = registry.read_text("utf-8").splitlines(keepends=True)
     inside = False
@@ -69,7 +69,7 @@ def spoil(tree: Path) -> None:
 
 
 def take(path: Path, *, columns: int, light: bool, command: str = "provenance check") -> None:
-    """Write a picture of the command's output to `path`. Raises ScreenshotError."""
+    """Write a screenshot of the command's output to `path`. Raises ScreenshotError."""
     missing = [tool for tool in NEEDED if shutil.which(tool) is None]
     if missing:
         raise ScreenshotError(f"{', '.join(missing)}: not installed; see the docstring")
@@ -105,7 +105,7 @@ def take(path: Path, *, columns: int, light: bool, command: str = "provenance ch
         )
         try:
             _wait_for(done, terminal)
-            time.sleep(1)  # what is written has still to be drawn
+            time.sleep(1)  # the terminal may still be drawing
             subprocess.run(
                 ["import", "-window", _TITLE, f"png:{path}"],
                 env=os.environ | {"DISPLAY": display},
@@ -121,7 +121,7 @@ def take(path: Path, *, columns: int, light: bool, command: str = "provenance ch
 
 @contextmanager
 def _display(columns: int) -> Iterator[str]:
-    """A display that nobody sees, wide and tall enough; its name."""
+    """Start a virtual display that is large enough, and yield its name."""
     reader, writer = os.pipe()
     size = f"{columns * 11 + 60}x{_LONGEST * 20 + 60}x24"
     server = subprocess.Popen(
@@ -150,12 +150,12 @@ def _wait_for(path: Path, terminal: subprocess.Popen[bytes]) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the script; the exit status."""
+    """Run the script, and return the exit status."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("picture", type=Path, help="the PNG that is written")
+    parser.add_argument("picture", type=Path, help="the PNG file to write")
     parser.add_argument("--columns", type=int, default=100)
-    parser.add_argument("--light", action="store_true", help="dark text on a light ground")
-    parser.add_argument("--command", default="provenance check", help="what is shown")
+    parser.add_argument("--light", action="store_true", help="dark text on a light background")
+    parser.add_argument("--command", default="provenance check", help="the command to show")
     options = parser.parse_args(arguments)
     try:
         take(

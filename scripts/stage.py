@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Run one stage of a build and say how long it took: `python scripts/stage.py NAME COMMAND...`.
+"""Run one stage of a build, and print how long it took: `python scripts/stage.py NAME COMMAND...`.
 
-The last line is `stage NAME: 12.3 s`, on standard error as the rest of the narration. The exit
-status is the command's.
+The last line, `stage NAME: 12.3 s`, goes to standard error like all output of this script. The exit
+status is that of the command.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ INTERRUPTED = 128 + signal.SIGINT
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the command in `arguments[1:]` as the stage `arguments[0]`; its exit status."""
+    """Run the command in `arguments[1:]` as the stage `arguments[0]`. Return its exit status."""
     if len(arguments) < 2:
         print("usage: stage.py NAME COMMAND...", file=sys.stderr)
         return 2

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The story of ADR-1105 as scenes: commands that are run, in order, and what they print.
+"""The story of ADR-1105 as scenes: commands that run in order, and their output.
 
-`scripts/write_docs.py` puts the transcripts into the documentation. Commands are run by a shell, as
-a reader would type them, on a copy of `model/` under its own configuration and with a fresh key.
+`scripts/write_docs.py` puts the transcripts into the documentation. A shell runs the commands as a
+reader would type them, on a copy of `model/` with its own configuration and a fresh key.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _TOOLS: Final = (
     ("in-toto-verify", "-c 'from in_toto.in_toto_verify import main; main()' "),
     ("in-toto-run", "-c 'from in_toto.in_toto_run import main; main()' "),
 )
-"""Commands of this Python's environment, which need not be the one on the PATH."""
+"""Commands of this Python's environment, which may not be on PATH."""
 _WIDTH: Final = 100
 _NOT_PASSED_ON: Final = ("PROVENANCE_", "PYTHON", "COV")
-"""Prefixes of environment variables that would change what is printed."""
+"""Prefixes of environment variables that would change the output."""
 
 
 class StoryError(Exception):
-    """A scene no longer tells its part; the message says which, and what it printed."""
+    """The output of a scene is not as expected. The message has the scene and the output."""
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,12 @@ class Scene:
     """A part of the story: commands that are run and shown.
 
     Attributes:
-        after: The scene whose end it starts from.
-        shows: What its output must hold, white space aside. A scene that no longer tells its part
-            is an error here, not a wrong page.
-        inside: The folder that the commands are run in.
-        tree: What lies there in the beginning, where it starts from no other scene: a key of
-            `TREES`.
+        after: The scene that this one continues, or None to start from a new tree.
+        commands: The commands.
+        shows: Strings that the output must contain, ignoring white space. Otherwise the script
+            fails, instead of writing a wrong page.
+        inside: The folder in which the commands run.
+        tree: The tree to start from if `after` is None: a key of `TREES`.
     """
 
     after: str | None
@@ -395,11 +395,11 @@ STORY: Final[Mapping[str, Scene]] = {
     ),
     "no-signer": Scene("release", ('provenance release; echo "exit $?"',), ("no signer", "exit 4")),
 }
-"""The scenes, each before those that start from it."""
+"""The scenes. A scene comes before those that continue it."""
 
 
 class Stage:
-    """Plays the story in temporary folders and keeps the end of every scene."""
+    """Plays the story in temporary folders, and keeps the state at the end of every scene."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -411,7 +411,7 @@ class Stage:
             wrapper.chmod(0o755)
 
     def play(self, name: str) -> str:
-        """Run a scene; its transcript."""
+        """Run a scene, and return its transcript."""
         scene = STORY[name]
         here = self.end_of(name)
         if scene.after is None:
@@ -423,17 +423,17 @@ class Stage:
         missing = [text for text in scene.shows if " ".join(text.split()) not in words]
         if missing:
             raise StoryError(
-                f"scene {name!r} does not show {missing}: correct STORY in scripts/story.py, "
-                f"or the command\n{transcript}"
+                f"the output of scene {name!r} does not contain {missing}: correct STORY in "
+                f"scripts/story.py, or the command\n{transcript}"
             )
         return transcript
 
     def end_of(self, name: str) -> Path:
-        """The folder of a scene, after it was played."""
+        """Return the folder of a scene that was played."""
         return self._folder / name
 
     def environment(self) -> dict[str, str]:
-        """What a command is run with, so that `provenance` and `python` are those of this tree."""
+        """Return the environment of commands. `provenance` and `python` are those of this tree."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith(_NOT_PASSED_ON)}
         return kept | {
             "LC_ALL": "C.UTF-8",
@@ -443,7 +443,7 @@ class Stage:
         }
 
     def run(self, command: str, here: Path) -> str:
-        """What a command prints, with what differs from run to run replaced by a word."""
+        """Run a command and return its output, with values that vary replaced by a word."""
         environment = self.environment() | {"COLUMNS": str(_WIDTH), "NO_COLOR": "1"}
         done = subprocess.run(
             ["/bin/sh", "-c", command],
@@ -460,7 +460,7 @@ class Stage:
 
 
 def _set_up(here: Path) -> None:
-    """The reference registry, without bundles, under its own configuration alone."""
+    """Make a tree with the reference registry and its configuration, without bundles."""
     here.mkdir()
     shutil.copytree(ROOT / "model", here / "model", ignore=shutil.ignore_patterns("__pycache__"))
     (here / "bundles").mkdir()
@@ -492,7 +492,7 @@ _CALLED: Final = {
 
 
 def _catalogue(here: Path) -> None:
-    """Two models of the reference registry, as another project could list them: other names."""
+    """Make a tree with two models of the reference registry under other field names."""
     rows = json.loads((ROOT / "model" / "registry.json").read_text("utf-8"))["models"]
     rows = [row for row in rows if row["id"].startswith("quality_regressor_")]
     (here / "model").mkdir(parents=True)
@@ -508,4 +508,4 @@ TREES: Final[Mapping[str, Callable[[Path], None]]] = {
     "reference": _set_up,
     "catalogue": _catalogue,
 }
-"""What can lie there in the beginning."""
+"""The trees that a scene can start from."""

@@ -1,17 +1,17 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Write the generated parts of README.md and docs/; with --check, name those that are out of date.
+"""Write the generated parts of README.md and docs/; with --check, list those that are out of date.
 
-Four kinds of text are generated, so that none can drift from the program:
+Four kinds of text are generated, so that they always match the program:
 
-- whole files: a page a rule and their index, and copies of the JSON Schemas;
-- what a command printed, between `<!-- generated: NAME -->` and `<!-- end -->`: its help, and the
-  scenes of the ADR-1105 story, which are run here on a copy of `model/` with a fresh key;
-- documents that were really signed in that story, shortened;
-- tables of what the code knows as a table.
+- whole files: one page for each rule and their index, and copies of the JSON Schemas;
+- the output of commands, between `<!-- generated: NAME -->` and `<!-- end -->`: their help, and the
+  scenes of the ADR-1105 story, which this script runs on a copy of `model/` with a fresh key;
+- documents that were signed in that story, shortened;
+- tables that are also tables in the code.
 
-The output is the same on every run. What a fresh key or the clock decides (the key's fingerprint,
-digests of bundles, the time of a release) is replaced by a word in angle brackets.
+The output is the same on every run. Values that depend on the key or the clock (the fingerprint of
+the key, digests of bundles, the time of a release) are replaced by a word in angle brackets.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ SCHEMAS: Final = {
 
 
 class DocsError(Exception):
-    """The documentation cannot be written; the message says what to correct."""
+    """The documentation cannot be written. The message says what to correct."""
 
 
 def shorten(value: Any, items: int = 2) -> Any:
-    """A JSON value with long lists cut after `items` entries, and how many were left out."""
+    """Return a JSON value with lists cut after `items` entries, and the number of entries cut."""
     if isinstance(value, dict):
         return {k: shorten(v, items) for k, v in value.items()}
     if isinstance(value, list):
@@ -110,14 +110,14 @@ def _example(value: Any) -> str:
 
 
 def _signers() -> str:
-    """Where a private key may be."""
+    """Return the table of places for a private key."""
     lines = ["| URI | the key is in | extra |", "| --- | --- | --- |"]
     lines += [f"| `{s.form}` | {s.where} | {f'`{s.extra}`' if s.extra else ''} |" for s in SCHEMES]
     return "\n".join(lines) + "\n"
 
 
 def _public_keys() -> str:
-    """How the public key of one that is in no file is had."""
+    """Return the table of commands that print the public key of a private key not in a file."""
     lines = ["| scheme | command |", "| --- | --- |"]
     for scheme in SCHEMES:
         if scheme.public_key:
@@ -127,7 +127,7 @@ def _public_keys() -> str:
 
 
 def blocks(stage: Stage) -> dict[str, Callable[[], str]]:
-    """How each named block is made. Plays the story."""
+    """Play the story, and return a function for each named block that makes its text."""
     played = {name: stage.play(name) for name in STORY}
     made: dict[str, Callable[[], str]] = {
         f"story/{name}": partial(_fenced, "console", text) for name, text in played.items()
@@ -151,17 +151,17 @@ def blocks(stage: Stage) -> dict[str, Callable[[], str]]:
 
 
 def fill(text: str, made: Mapping[str, Callable[[], str]], where: str) -> str:
-    """`text` with every marked block written anew.
+    """Return `text` with every marked block replaced.
 
     Raises:
-        DocsError: It asks for a block that there is not.
+        DocsError: If `text` has a marker for an unknown block.
     """
 
     def block(match: re.Match[str]) -> str:
         name = match.group(2)
         if name not in made:
             raise DocsError(
-                f"{where}: there is no block {name!r}; known: {', '.join(sorted(made))}"
+                f"{where}: unknown block {name!r}; the known ones are {', '.join(sorted(made))}"
             )
         return f"{match.group(1)}{made[name]()}{match.group(3)}"
 
@@ -169,7 +169,7 @@ def fill(text: str, made: Mapping[str, Callable[[], str]], where: str) -> str:
 
 
 def rule_pages() -> dict[str, str]:
-    """A page a rule, and their index."""
+    """Return one page for each rule, and their index."""
     pages = {f"docs/rules/{rule.code}.md": catalogue.page(rule) for rule in CATALOGUE}
     return pages | {"docs/rules/README.md": _rules_index()}
 
@@ -199,9 +199,9 @@ def _rules_index() -> str:
 
 
 def _families() -> Iterator[tuple[str, list[Rule]]]:
-    """Families in the order of the catalogue, by the first line of their docstring.
+    """Yield the families in the order of the catalogue, with the first line of their docstring.
 
-    A family is a module of `provenance.gate.rules`, or a package there.
+    A family is a module or package in `provenance.gate.rules`.
     """
     families: dict[str, list[Rule]] = {}
     for rule in CATALOGUE:
@@ -212,7 +212,7 @@ def _families() -> Iterator[tuple[str, list[Rule]]]:
 
 
 def schema_copies() -> dict[str, str]:
-    """The package's JSON Schemas, under docs/."""
+    """Return the package's JSON Schemas by their path in docs/."""
     source = ROOT / "provenance" / "schemas"
     return {
         f"{folder}/{name}": (source / name).read_text("utf-8") for name, folder in SCHEMAS.items()
@@ -220,17 +220,17 @@ def schema_copies() -> dict[str, str]:
 
 
 def marked_files(root: Path) -> list[Path]:
-    """README.md and the pages of docs/ that are written by hand."""
+    """Return README.md and the pages of docs/ that are written by hand."""
     pages = (p for p in (root / "docs").rglob("*.md") if p.parent != root / "docs" / "rules")
     return [root / "README.md", *sorted(pages)]
 
 
 def generate(root: Path = ROOT) -> dict[str, str]:
-    """Every file with generated text, by path relative to the repository, as it should be.
+    """Return the expected text of every generated file, by path relative to the repository.
 
     Raises:
-        DocsError: A page asks for a block that there is not.
-        StoryError: A scene no longer tells its part.
+        DocsError: If a page has a marker for an unknown block.
+        StoryError: If the output of a scene is not as expected.
     """
     files = rule_pages() | schema_copies()
     with _stage() as stage:
@@ -248,7 +248,7 @@ def _stage() -> Iterator[Stage]:
 
 
 def stale(files: Mapping[str, str], root: Path = ROOT) -> list[str]:
-    """The files that are not as they should be, and pages of rules that there are no more."""
+    """Return the files that are out of date, and the pages of rules that no longer exist."""
     wrong = [
         path
         for path, text in files.items()
@@ -262,7 +262,7 @@ def _rule_files(root: Path) -> list[str]:
 
 
 def write(files: Mapping[str, str], root: Path = ROOT) -> list[str]:
-    """Write what is stale, remove what is no more; their paths."""
+    """Write the files that are out of date, remove old pages, and return the paths of both."""
     changed = stale(files, root)
     for path in changed:
         if path in files:
@@ -274,7 +274,7 @@ def write(files: Mapping[str, str], root: Path = ROOT) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the script; the exit status: 0 done or up to date, 1 out of date, 2 not possible."""
+    """Run the script. Return 0 if done or up to date, 1 if out of date, 2 on an error."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if out of date")
     options = parser.parse_args(arguments)

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is on disk: files, digests, the registry, models, sidecars, ensembles."""
+"""The files on disk: digests, the registry, models, sidecars, ensembles, and writing them."""

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The baseline: the registry as it was, that `check` and `restore` compare the present one with.
+"""The baseline: an earlier state of the registry, which `check` and `restore` compare with.
 
-`git:REF`, a folder (another checkout), or a registry file. Of a git commit nothing is checked out.
+It is a git commit (`git:REF`), a folder (another checkout), or a registry file. A git commit is
+read without checking it out.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from provenance.errors import InputError
 from provenance.frozen import dataclass
 
 NONE: Final = "none"
-"""The baseline that switches a configured one off."""
+"""The name that switches a configured baseline off."""
 
 _GIT: Final = "git:"
 EXAMPLES: Final = "a commit (git:origin/main), a folder, or a registry file"
@@ -26,47 +27,50 @@ EXAMPLES: Final = "a commit (git:origin/main), a folder, or a registry file"
 
 @dataclass(frozen=True, slots=True)
 class BaselineName:
-    """A baseline as it was named; a path is relative to `folder`."""
+    """The name of a baseline. If it is a path, it is relative to `folder`."""
 
     text: str
     folder: Path
 
     @property
     def ref(self) -> str | None:
-        """The git ref, None where a path was named."""
+        """The git ref, or None if the baseline is a path."""
         return self.text.removeprefix(_GIT) if self.text.startswith(_GIT) else None
 
 
 def named(text: str | None, folder: Path) -> BaselineName | None:
-    """The baseline that `text` names; None where it names none.
+    """Return the baseline that `text` names, or None if it is None or `none`.
 
     Raises:
-        InputError: It is empty, as a variable is that was not set: that would compare with nothing.
+        InputError: If `text` is empty, as when an unset variable is passed. The comparison would
+            silently be switched off.
     """
     if text is not None and not text.strip():
-        raise InputError("the baseline is empty", help=f"Name it, or say {NONE}: {EXAMPLES}")
+        raise InputError("the baseline is empty", help=f"Name {EXAMPLES}; or {NONE}.")
     return None if text is None or text == NONE else BaselineName(text, folder)
 
 
 class Source(Protocol):
-    """Where files are read as they were, by path relative to one folder of the repository."""
+    """The files of a baseline, by path relative to one folder of the repository."""
 
     def read(self, path: str, limit: int) -> bytes:
-        """All bytes of a file, at most `limit`. Raises FileError."""
+        """Return the bytes of a file, at most `limit`. Raises FileError."""
 
     def names_in(self, folder: str) -> Sequence[str]:
-        """The names of the files in a folder."""
+        """Return the names of the files in a folder."""
 
     def at(self, folder: str) -> Source | None:
-        """The same below another folder, relative to this one; None if that is not part of it."""
+        """Return the same source below another folder, or None if that is not part of it."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A baseline whose files can be read, relative to the repository's root.
+    """An open baseline.
 
-    `label` also names the commit; `file` is the registry, where nothing else of the baseline is
-    known.
+    Attributes:
+        label: The name of the baseline, with the commit if there is one.
+        source: Its files, relative to the repository's root.
+        file: The registry file, if the baseline is a registry file alone.
     """
 
     label: str
@@ -76,14 +80,14 @@ class Opened:
 
 @contextmanager
 def open_source(name: BaselineName, root: Path) -> Iterator[Opened]:
-    """The files of a baseline of the repository at `root`.
+    """Open a baseline of the repository at `root`.
 
     Raises:
-        InputError: There is no such baseline.
-        UnavailableError: There is no git, or this clone does not have the commit.
+        InputError: If there is no such baseline.
+        UnavailableError: If git is not installed, or this clone does not have the commit.
     """
     if name.ref is not None:
-        from provenance.artifacts.git import open_commit  # costs as much as all the rest of it
+        from provenance.artifacts.git import open_commit  # slow to import
 
         with open_commit(root, name.ref) as commit:
             yield Opened(f"{name.text} ({commit.oid[:12]})", commit)
@@ -99,7 +103,7 @@ def open_source(name: BaselineName, root: Path) -> Iterator[Opened]:
 
 
 def _help(text: str) -> str:
-    """What may have been meant by a baseline that is not there."""
+    """Return a help that suggests what a missing baseline was meant to be."""
     import difflib
 
     scheme, colon, ref = text.partition(":")
@@ -142,21 +146,21 @@ class _Checkout:
 
 @dataclass(frozen=True)
 class RegistryFile:
-    """A registry alone, without the files that it names: nothing beside it is known."""
+    """A registry file alone, without the files that it names."""
 
     path: Path
     registry: str | None = None
-    """The path that the registry is read by; None until that is known."""
+    """The path that callers read the registry by, or None if it is not known yet."""
 
     def read(self, path: str, limit: int) -> bytes:
-        """All bytes of the registry. Raises FileError for every other path."""
+        """Return the bytes of the registry. Raises FileError for every other path."""
         if path != self.registry:
             raise FileError(FileProblem.MISSING, path, f"{path!r} is not known")
         return paths.read_named_file(self.path, limit)
 
     def names_in(self, folder: str) -> Sequence[str]:
-        """Nothing: no folder is known."""
+        """Return an empty tuple: no folder is known."""
         return ()
 
     def at(self, folder: str) -> None:
-        """Nothing: no folder is known."""
+        """Return None: no folder is known."""

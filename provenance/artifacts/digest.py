@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Streaming SHA-256 of open files, in flat memory, and digests as other people write them.
+"""Compute the SHA-256 of open files in constant memory, and parse digests in any spelling.
 
-`hashlib` releases the interpreter lock while it hashes and `readinto` while it reads, so several
-files are hashed at once in threads. All digests of this project are SHA-256 in lower-case hex.
-Registries, sidecars and manifests of other projects also write `sha256:HEX`, upper case and
-`sha256-BASE64`: these are compared by value, and only `parse` knows the spellings.
+`hashlib` and `readinto` release the interpreter lock, so threads can hash several files at once.
+All digests of this project are SHA-256 in lower-case hex. Registries, sidecars and manifests of
+other projects also write `sha256:HEX`, upper case and `sha256-BASE64`. Digests are compared by
+value; only `parse` knows the spellings.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from typing import BinaryIO, Final, TypeGuard
 from provenance.frozen import dataclass
 
 CHUNK = 1 << 20
-"""Bytes per read: large enough that the calls cost nothing, small enough to stay in cache."""
+"""Bytes per read: large enough that calls cost little, small enough to stay in the CPU cache."""
 
 MINIMUM = 1 << 12
-"""Bytes of the smallest buffer. To fill a large one takes longer than to hash a small file."""
+"""Bytes of the smallest buffer. Allocating a large one takes longer than hashing a small file."""
 
 HEX_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 MAX_WRITTEN: Final = 256
-"""Characters of the longest digest that is parsed: `blake2b-512:` and 128 digits have 140."""
+"""Characters of the longest digest that is parsed. `blake2b-512:` with 128 digits has 140."""
 
 _SIZES: Final[Mapping[str, int]] = {
     "md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64,
 }  # fmt: skip
-"""Bytes of a digest, for the algorithms that are known by the length of the digest."""
+"""Bytes of a digest, for algorithms that are recognized by the length of the digest."""
 
 _BY_SIZE: Final = {size: algorithm for algorithm, size in _SIZES.items()}
 _PREFIXED: Final = re.compile(r"([A-Za-z][A-Za-z0-9_/-]{0,31})([:=-])(.+)", re.ASCII)
@@ -43,20 +43,20 @@ _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){16,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The SHA-256 (lower-case hex) and size in bytes of what was read."""
+    """The SHA-256 (lower-case hex) and the size in bytes of a file or of data in memory."""
 
     sha256: str
     size: int
 
 
 def is_sha256(value: object) -> TypeGuard[str]:
-    """Whether `value` is a SHA-256 digest as this project writes it: 64 lower-case hex digits."""
+    """Return whether `value` is a SHA-256 as this project writes it: 64 lower-case hex digits."""
     return isinstance(value, str) and len(value) == 64 and _is_hex(value)
 
 
 @lru_cache(maxsize=512)
 def _is_hex(value: str) -> bool:
-    """The same of 64 characters. Rules ask it again and again of the few digests of a row."""
+    """Return the same for 64 characters. Cached, because rules check the same digests often."""
     return HEX_SHA256.fullmatch(value) is not None
 
 
@@ -67,7 +67,7 @@ class Written:
     Attributes:
         algorithm: The name in lower case without separators: `sha256`, `md5`.
         hex: The value in lower-case hex.
-        prefix: What is written before the value: `sha256:`, or nothing.
+        prefix: What is written before the value: `sha256:`, or empty.
         is_base64: Whether the value is written in base64, as in `sha256-BASE64`.
         is_upper: Whether its hex digits are written in upper case.
     """
@@ -80,22 +80,22 @@ class Written:
 
     @property
     def sha256(self) -> str | None:
-        """The value in lower-case hex, or None if it is the digest of another algorithm."""
+        """The value in lower-case hex, or None if the algorithm is not SHA-256."""
         return self.hex if self.algorithm == "sha256" else None
 
     def respell(self, hex: str) -> str:
-        """Return another value of the same algorithm, spelled as this one is."""
+        """Return another value of the same algorithm, in the same spelling."""
         if self.is_base64:
             return self.prefix + base64.b64encode(bytes.fromhex(hex)).decode("ascii")
         return self.prefix + (hex.upper() if self.is_upper else hex)
 
 
 def parse(value: object) -> Written | None:
-    """Return the digest that `value` is, in any known spelling, or None if it is no digest.
+    """Parse a digest in any known spelling. Return None if `value` is not a digest.
 
-    Known are hex digits in either case (their number decides the algorithm), `ALGORITHM:HEX`, also
-    with `=` or `-`, and `ALGORITHM-BASE64` as in Subresource Integrity. Blanks around it are
-    ignored.
+    The known spellings are hex digits in either case (their number determines the algorithm),
+    `ALGORITHM:HEX`, also with `=` or `-`, and `ALGORITHM-BASE64` as in Subresource Integrity.
+    Surrounding white space is ignored.
     """
     if not isinstance(value, str) or len(value) > MAX_WRITTEN:
         return None
@@ -127,14 +127,14 @@ def _written(algorithm: str, digits: str, prefix: str = "") -> Written:
 
 
 def called(written: Written) -> str:
-    """Return what a digest is called in messages: `an MD5 digest`."""
+    """Return the name of a digest for messages, such as `an MD5 digest`."""
     name = written.algorithm
     name = name.upper().replace("SHA", "SHA-") if name in _SIZES else name
     return f"{'an' if name == 'MD5' else 'a'} {name} digest"
 
 
 def sha256_of(value: object) -> str | None:
-    """Return the SHA-256 that `value` spells, in lower-case hex, or None if it spells none."""
+    """Return the SHA-256 in `value`, in lower-case hex, or None if it is not a SHA-256."""
     if is_sha256(value):
         return value
     written = parse(value)
@@ -142,7 +142,7 @@ def sha256_of(value: object) -> str | None:
 
 
 def canonical(value: str) -> str:
-    """Return a SHA-256 in lower-case hex, however it is spelled, and any other string as it is.
+    """Return a SHA-256 of any spelling in lower-case hex, and any other string unchanged.
 
     Two canonical strings are equal if they are the same digest, or the same other string.
     """
@@ -150,24 +150,24 @@ def canonical(value: str) -> str:
 
 
 def is_mentioned(sha256: str, text: str) -> bool:
-    """Whether a text has a SHA-256, given in lower-case hex, in any known spelling."""
+    """Return whether `text` contains a SHA-256 in any spelling. `sha256` is lower-case hex."""
     return sha256 in text.lower() or base64.b64encode(bytes.fromhex(sha256)).decode() in text
 
 
 def of_bytes(data: bytes) -> Digest:
-    """The digest of bytes in memory."""
+    """Return the digest of bytes in memory."""
     return Digest(hashlib.sha256(data).hexdigest(), len(data))
 
 
 def of_stream(stream: BinaryIO, size: int = CHUNK) -> Digest:
-    """The digest of the rest of `stream`, an unbuffered file of `size` bytes. Raises OSError."""
+    """Hash the rest of `stream`, an unbuffered file of `size` bytes. Raises OSError."""
     reader = HashingReader(stream, size)
     reader.drain()
     return reader.digest()
 
 
 def of_copy(stream: BinaryIO, target: BinaryIO) -> Digest:
-    """The digest of what is left of `stream` and is copied to `target`. Raises OSError."""
+    """Copy the rest of `stream` to `target`, and return its digest. Raises OSError."""
     found, size = hashlib.sha256(), 0
     while chunk := stream.read(CHUNK):
         found.update(chunk)
@@ -177,14 +177,14 @@ def of_copy(stream: BinaryIO, target: BinaryIO) -> Digest:
 
 
 class HashingReader:
-    """Reads a stream once, front to back, and hashes every byte that passes.
+    """A reader that hashes every byte of a stream as it reads it, once and in order.
 
-    What a parser was given and what was hashed are therefore the same bytes, even if the file is
-    written to meanwhile.
+    A parser that uses it therefore sees the same bytes that are hashed, even if another process
+    writes to the file at the same time.
     """
 
     def __init__(self, stream: BinaryIO, size: int = CHUNK) -> None:
-        """A reader of `stream`, which has about `size` bytes: no more than that is buffered."""
+        """Read `stream`, which has about `size` bytes. The buffer is not larger than that."""
         self._stream = stream
         self._hash = hashlib.sha256()
         self._buffer = memoryview(bytearray(max(MINIMUM, min(size + 1, CHUNK))))
@@ -192,7 +192,12 @@ class HashingReader:
         self.position = 0
 
     def read(self, n: int) -> bytes:
-        """Exactly `n` bytes. Raises EOFError where the stream ends before that, and OSError."""
+        """Return exactly `n` bytes.
+
+        Raises:
+            EOFError: If the stream ends before that.
+            OSError: If the stream cannot be read.
+        """
         parts: list[bytes] = []
         while n > (have := self._end - self._start):
             parts.append(self._take(have))
@@ -203,7 +208,7 @@ class HashingReader:
         return b"".join((*parts, last)) if parts else last
 
     def skip(self, n: int) -> None:
-        """Hash `n` bytes without keeping them. Raises EOFError and OSError as `read`."""
+        """Hash `n` bytes without returning them. Raises EOFError and OSError, as `read` does."""
         while n > (have := self._end - self._start):
             self._pass(have)
             n -= have
@@ -212,20 +217,20 @@ class HashingReader:
         self._pass(n)
 
     def skip_run(self, pattern: re.Pattern[bytes], end: int) -> None:
-        """Hash what `pattern` matches here, not beyond position `end`, as far as it is buffered."""
+        """Hash what `pattern` matches in the buffer, at most up to position `end`."""
         last = min(self._end, self._start + end - self.position)
         match = pattern.match(self._buffer, self._start, last)
         if match is not None:
             self._pass(match.end() - self._start)
 
     def drain(self) -> None:
-        """Hash everything that is left."""
+        """Hash the rest of the stream."""
         self._pass(self._end - self._start)
         while self._fill():
             self._pass(self._end)
 
     def digest(self) -> Digest:
-        """The digest of the whole stream; only after `drain`."""
+        """Return the digest of the whole stream. Call `drain` first."""
         return Digest(self._hash.hexdigest(), self.position)
 
     def _take(self, n: int) -> bytes:
@@ -239,7 +244,7 @@ class HashingReader:
         self.position += n
 
     def _fill(self) -> bool:
-        # FileIO.readinto may return fewer bytes than asked for; 0 means the end.
+        # FileIO.readinto may return fewer bytes than the buffer holds; 0 means the end.
         count = self._stream.readinto(self._buffer)  # type: ignore[attr-defined]
         if not count:
             return False
@@ -252,17 +257,17 @@ class HashingReader:
 
 
 class SeekingReader(HashingReader):
-    """Reads a file front to back and hashes nothing: what is skipped is not even read."""
+    """A reader that hashes nothing. Skipped bytes are not even read."""
 
     def skip(self, n: int) -> None:
-        """Pass over `n` bytes. Beyond the end of the file, the next `read` raises EOFError."""
+        """Skip `n` bytes. If that is past the end of the file, the next `read` raises EOFError."""
         inside = min(n, self._end - self._start)
         self._start += inside
         self._stream.seek(n - inside, os.SEEK_CUR)
         self.position += n
 
     def digest(self) -> Digest:
-        """Raises TypeError: nothing was hashed."""
+        """Raise TypeError: nothing was hashed."""
         raise TypeError("a SeekingReader hashes nothing")
 
     def _read(self, chunk: memoryview) -> None:

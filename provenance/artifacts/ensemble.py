@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ensemble manifests and gate verdicts: what binds the seeds of an ensemble together.
+"""Ensemble manifests and gate verdicts, the documents that the seeds of an ensemble share.
 
-Both are JSON objects beside the registry and are known by what they hold: a manifest lists
-`members`, a verdict has a `verdict` and the `gate` it was concluded from.
+Both are JSON objects beside the registry. They are recognized by their fields: a manifest has a
+list `members`; a gate verdict has a `verdict` and the `gate` that it follows from.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WORD = re.compile("[A-Za-z0-9]")
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One seed of an ensemble, as its manifest claims it."""
+    """One member of an ensemble, as its manifest lists it."""
 
     id: str | None
     onnx: str | None
@@ -40,34 +40,34 @@ class Manifest(Document):
 
     @property
     def id(self) -> str | None:
-        """The ensemble's id, which its seeds' sidecars repeat as `ensemble_id`."""
+        """The id of the ensemble. The sidecars of its seeds repeat it as `ensemble_id`."""
         return self.text_at("id")
 
     @property
     def count(self) -> int:
-        """How many entries `members` has."""
+        """The number of entries in `members`."""
         return len(self.value["members"])
 
     @property
     def entries(self) -> Sequence[Any]:
-        """The entries of `members`, as many of them as are looked at."""
+        """The entries of `members`, at most `limits.MEMBERS`."""
         entries: Sequence[Any] = self.value["members"][: limits.MEMBERS]
         return entries
 
     @cached_property
     def members(self) -> tuple[Member, ...]:
-        """The entries that are objects; others are for the rules to report."""
+        """The entries that are objects. Rules report the others."""
         return tuple(_member(m) for m in self.entries if isinstance(m, dict))
 
     @cached_property
     def names(self) -> frozenset[tuple[str | None, str | None]]:
-        """The file and the id of each member, to be looked up."""
+        """The file and the id of each member, as a set."""
         return frozenset((m.onnx, m.id) for m in self.members)
 
 
 @dataclass(frozen=True, init=False)
 class GateVerdict(Document):
-    """A recorded evaluation: PROMOTE or HOLD, with its numbers and thresholds."""
+    """A gate verdict: PROMOTE or HOLD, with the measured numbers and their thresholds."""
 
     @property
     def verdict(self) -> str | None:
@@ -77,7 +77,7 @@ class GateVerdict(Document):
 
 @dataclass(frozen=True)
 class Documents:
-    """The manifests and verdicts of a registry, by what they are about: looked up, not searched."""
+    """The ensemble manifests and gate verdicts of a registry, indexed for look-ups."""
 
     found: tuple[Manifest | GateVerdict, ...] = ()
     _known: dict[str, tuple[GateVerdict, ...]] = field(default_factory=dict, compare=False)
@@ -85,13 +85,17 @@ class Documents:
     def manifest_of(
         self, onnx: str, ensemble_id: str | None, id: str | None = None, sha256: str | None = None
     ) -> Manifest | None:
-        """The manifest that lists a model; where several do, or none, the one its sidecar names.
+        """Return the manifest that lists a model.
 
-        A member with the file of a row, and with another id and another digest, is another model
-        under a wrong name (ENS501), unless the row's sidecar says that it is of an ensemble.
+        If several manifests list it, or none, this is the manifest that its sidecar names. Without
+        a sidecar that names one, a member with the file of the row but another id and another
+        digest does not count: it is another model under a wrong name (ENS501).
 
-        `onnx` is relative to the registry's folder, and `ensemble_id` is from the sidecar; `id`
-        and `sha256` are those of the row.
+        Args:
+            onnx: The model's file, relative to the registry's folder.
+            ensemble_id: The `ensemble_id` of the sidecar.
+            id: The id of the row.
+            sha256: The digest in the row.
         """
         if ensemble_id is not None:
             listed = self._listing.get((onnx, "of", ensemble_id)) or self._listing.get((onnx,))
@@ -101,11 +105,11 @@ class Documents:
         return next((manifest for manifest in found if manifest is not None), None)
 
     def verdicts_on(self, id: str | None) -> tuple[GateVerdict, ...]:
-        """The verdicts on an ensemble: those whose file name starts with its id."""
+        """Return the verdicts on an ensemble: those whose file name starts with its id."""
         if not id:
             return ()
         if id not in self._known:
-            # All names that start with the id stand together.
+            # In the sorted list, all names that start with the id are adjacent.
             first = bisect_left(self._verdicts, id, key=file_name)
             last = bisect_right(self._verdicts, id, key=lambda v: file_name(v)[: len(id)])
             near = self._verdicts[first:last]
@@ -113,7 +117,7 @@ class Documents:
         return self._known[id]
 
     def verdict_on(self, id: str | None) -> GateVerdict | None:
-        """The one verdict on an ensemble, None where there is none or more than one."""
+        """Return the verdict on an ensemble, or None unless there is exactly one."""
         found = self.verdicts_on(id)
         return found[0] if len(found) == 1 else None
 
@@ -128,7 +132,7 @@ class Documents:
 
     @cached_property
     def _listing(self) -> Mapping[tuple[str | None, ...], Manifest]:
-        """The first manifest that lists a file: at all, of each id, as that of a member."""
+        """The first manifest for a file, for a file and ensemble, and for a file and member."""
         found: dict[tuple[str | None, ...], Manifest] = {}
         for manifest in self.found:
             if isinstance(manifest, Manifest):
@@ -143,38 +147,38 @@ class Documents:
 
 
 def file_name(document: Document) -> str:
-    """A document's name in its folder."""
+    """Return the file name of a document, without its folder."""
     return document.path.rpartition("/")[2]
 
 
 def is_named_after(name: str, id: str) -> bool:
-    """Whether a file's name says that it is about `id`.
+    """Return whether a file name starts with `id` as a whole word.
 
-    `e_v1_PROMOTE.json` is about `e_v1`, `e_v10_PROMOTE.json` is not.
+    `e_v1_PROMOTE.json` is named after `e_v1`; `e_v10_PROMOTE.json` is not.
     """
     return name.startswith(id) and _WORD.match(name, len(id)) is None
 
 
 def is_manifest(value: Mapping[str, Any]) -> bool:
-    """Whether a JSON object is an ensemble manifest."""
+    """Return whether a JSON object is an ensemble manifest."""
     return isinstance(value.get("members"), list)
 
 
 def is_gate_verdict(value: Mapping[str, Any]) -> bool:
-    """Whether a JSON object is a gate verdict."""
+    """Return whether a JSON object is a gate verdict."""
     return isinstance(value.get("verdict"), str) and isinstance(value.get("gate"), dict)
 
 
 def not_a_manifest(value: Mapping[str, Any]) -> tuple[str, JsonPath] | None:
-    """Why a JSON object is no manifest, and at which place; None where it is one."""
+    """Return why a JSON object is not a manifest, and the path of the fault; None if it is one."""
     return _wrong(value, "members", list, "a list")
 
 
 def not_a_verdict(value: Mapping[str, Any]) -> tuple[str, JsonPath] | None:
-    """The same of a verdict, None also where nothing in it is like one."""
+    """Return the same for a gate verdict; None also if the object does not resemble one."""
     if "verdict" not in value and "gate" not in value:
         return None
-    return _wrong(value, "verdict", str, "a text") or _wrong(value, "gate", dict, "an object")
+    return _wrong(value, "verdict", str, "a string") or _wrong(value, "gate", dict, "an object")
 
 
 def _wrong(
@@ -185,13 +189,13 @@ def _wrong(
     found = value[key]
     if isinstance(found, form):
         return None
-    return f"`{key}` is {type_name(found)}, and not {called}", (key,)
+    return f"`{key}` is {type_name(found)}, not {called}", (key,)
 
 
 def document(
     path: str, digest: Digest, text: str, value: Mapping[str, Any]
 ) -> Manifest | GateVerdict | None:
-    """The document that a JSON object is; None where it is neither."""
+    """Return the manifest or gate verdict that a JSON object is, or None if it is neither."""
     if is_manifest(value):
         return Manifest(path, digest, text, value)
     return GateVerdict(path, digest, text, value) if is_gate_verdict(value) else None

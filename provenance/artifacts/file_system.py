@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One file, folder or lock on whatever file system it is on.
+"""Operations on single files, folders and locks, on any file system.
 
-What network, FAT and FUSE file systems lack is passed over; what fails is an error with advice.
+A feature that network, FAT and FUSE file systems lack is skipped. Other failures are errors with
+advice.
 """
 
 from __future__ import annotations
@@ -19,13 +20,13 @@ from typing import Final
 from provenance.errors import InputError
 
 _LONGEST_TWIN: Final = 143
-"""Bytes of a name that every file system takes, encrypted ones (eCryptfs) included."""
+"""Bytes of a file name that every file system accepts, including encrypted ones (eCryptfs)."""
 
 _UNKNOWN: Final = frozenset({errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS})
-"""Answers of a file system that does not know a call."""
+"""Errors of a file system that does not support a call."""
 
-# Servers of network file systems want a descriptor for writing, which a folder does not have; a
-# folder that may be entered and not be listed cannot be opened.
+# Some network file systems need a descriptor that is open for writing, which a folder cannot have.
+# A folder that may be entered but not listed cannot be opened.
 _NO_FOLDER_SYNC: Final = _UNKNOWN | {errno.EBADF, errno.EISDIR, errno.EACCES, errno.EPERM}
 _NO_LOCKS: Final = _UNKNOWN | {errno.ENOLCK, errno.EBADF, errno.EISDIR}
 _NO_MODES: Final = _UNKNOWN | {errno.EPERM, errno.EACCES}
@@ -36,7 +37,7 @@ _CHMOD_BY_DESCRIPTOR: Final = os.chmod in os.supports_fd
 
 
 def twin(target: Path, suffix: str) -> Path:
-    """The hidden name beside `target` that belongs to it, short enough for any file system."""
+    """Return a hidden path beside `target`, with a name short enough for any file system."""
     name = f".{target.name}{suffix}"
     if len(os.fsencode(name)) > _LONGEST_TWIN:
         name = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}{suffix}"
@@ -44,7 +45,7 @@ def twin(target: Path, suffix: str) -> Path:
 
 
 def status(path: Path) -> os.stat_result | None:
-    """The status of what lies at `path`, a link itself included; None if nothing does."""
+    """Return the status of `path` without following a link, or None if it is missing."""
     try:
         return path.lstat()
     except FileNotFoundError:
@@ -54,8 +55,10 @@ def status(path: Path) -> os.stat_result | None:
 def write_new(path: Path, data: bytes, like: os.stat_result | None = None) -> None:
     """Write a new file to the disk, with the mode, owner and group of `like`.
 
-    A file at `path` was left by a run that was killed, and is removed; a link is not followed.
-    Raises OSError.
+    A file at `path` is left over from a killed run and is replaced. A link is not followed.
+
+    Raises:
+        OSError: If the file cannot be written.
     """
     if like is not None and not stat.S_ISREG(like.st_mode):
         like = None  # a link that leads to itself
@@ -69,10 +72,10 @@ def write_new(path: Path, data: bytes, like: os.stat_result | None = None) -> No
 
 
 def create(path: Path, data: bytes, mode: int) -> None:
-    """Write a file where nothing lies yet; on a failure nothing lies there afterwards.
+    """Write a file at a free path. After a failure, the path is free again.
 
     Raises:
-        OSError: Something lies there, or it cannot be written.
+        OSError: If the path is not free, or the file cannot be written.
     """
     descriptor = os.open(path, _NEW, mode)
     try:
@@ -80,13 +83,20 @@ def create(path: Path, data: bytes, mode: int) -> None:
             stream.write(data)
             stream.flush()
             _sync(stream.fileno())
-    except BaseException:  # an interrupt too
+    except BaseException:  # including KeyboardInterrupt
         path.unlink(missing_ok=True)
         raise
 
 
 def copy(source: Path, target: Path) -> bool:
-    """Copy a file to a new one with its mode; whether owner and group are kept. Raises OSError."""
+    """Copy a file to a new one with the same mode.
+
+    Returns:
+        Whether the copy has the same owner and group.
+
+    Raises:
+        OSError: If the file cannot be read or the copy cannot be written.
+    """
     import shutil
 
     with (
@@ -103,7 +113,7 @@ def copy(source: Path, target: Path) -> bool:
 
 
 def write_in_place(path: Path, data: bytes) -> None:
-    """Overwrite the file at `path`. Raises OSError, after which the file may be incomplete."""
+    """Overwrite the file at `path`. If this raises OSError, the file may be incomplete."""
     with path.open("r+b") as stream:
         stream.write(data)
         stream.truncate()
@@ -114,7 +124,11 @@ def write_in_place(path: Path, data: bytes) -> None:
 def make_folder(path: Path, like: Path | None = None) -> bool:
     """Make a folder with the mode, owner, group and access list of the folder `like`.
 
-    Returns whether owner and group are the same now. Raises OSError.
+    Returns:
+        Whether the new folder has the same owner and group.
+
+    Raises:
+        OSError: If the folder cannot be made.
     """
     path.mkdir()
     if like is None or sys.platform == "win32":
@@ -133,8 +147,8 @@ def make_folder(path: Path, like: Path | None = None) -> bool:
 def keep_owner(descriptor: int, like: os.stat_result | None) -> bool:
     """Give an open file or folder the owner and group of `like`, and return whether it has them.
 
-    Only root can give a file to another user. By descriptor, because in a folder of another user
-    the name may lead elsewhere by now.
+    Only root can change the owner. The descriptor is used, not the name, because in a folder of
+    another user the name may meanwhile refer to another file.
     """
     if like is None or sys.platform == "win32":
         return True
@@ -152,9 +166,9 @@ def keep_owner(descriptor: int, like: os.stat_result | None) -> bool:
 
 
 def sync_folder(folder: Path) -> None:
-    """Flush the names in a folder to the disk, on a file system that can. Raises OSError."""
+    """Flush the names in a folder to the disk, if the file system can. Raises OSError."""
     if sys.platform == "win32":
-        return  # folders cannot be opened there; the rename itself is still atomic
+        return  # Windows cannot open folders; a rename is atomic nevertheless
     with _ignored(_NO_FOLDER_SYNC):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -164,11 +178,11 @@ def sync_folder(folder: Path) -> None:
 
 
 def lock(descriptor: int, *, wait: bool = False) -> bool:
-    """Lock an open file or folder for this process alone; False on a file system without locks.
+    """Lock an open file or folder exclusively. Return False on a file system without locks.
 
     Raises:
-        BlockingIOError: Another process has locked it, and this one does not `wait`.
-        OSError: It cannot be locked for another reason.
+        BlockingIOError: If another process has locked it, and `wait` is false.
+        OSError: If it cannot be locked for another reason.
     """
     if sys.platform == "win32":
         return False
@@ -186,7 +200,7 @@ def lock(descriptor: int, *, wait: bool = False) -> bool:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a whole folder, if it is there. Raises OSError."""
+    """Remove a file, a link, or a folder with its contents, if it exists. Raises OSError."""
     import shutil
 
     if path.is_symlink() or path.is_file():
@@ -197,7 +211,7 @@ def remove(path: Path) -> None:
 
 @contextlib.contextmanager
 def explained(what: str) -> Iterator[None]:
-    """Raise InputError, with advice, for an OSError inside; `what` could not be done."""
+    """Turn an OSError into an InputError with advice. `what` is what could not be done."""
     try:
         yield
     except OSError as e:
@@ -205,38 +219,39 @@ def explained(what: str) -> Iterator[None]:
 
 
 def advice(e: OSError) -> str:
-    """What to do about an error of the file system."""
-    return _ADVICE.get(e.errno or 0, "Remove the cause, and run it again.")
+    """Return what to do about an error of the file system."""
+    return _ADVICE.get(e.errno or 0, "Remove the cause, and run the command again.")
 
 
 _ADVICE: Final = {
-    errno.ENOSPC: "Make room on the file system (df), and run it again.",
-    errno.EDQUOT: "Your disk quota is used up (quota): remove files of yours, or ask for more, "
-    "and run it again.",
-    errno.EROFS: "The file system is mounted read-only: mount it for writing, or run it in a copy "
-    "of the folder.",
+    errno.ENOSPC: "Free space on the file system (df), and run the command again.",
+    errno.EDQUOT: "Your disk quota is used up (quota): remove files or ask for a larger quota, and "
+    "run the command again.",
+    errno.EROFS: "The file system is mounted read-only: mount it for writing, or run the command "
+    "in a copy of the folder.",
     errno.EACCES: "Make the folder writable for the user that runs this (ls -ld FOLDER), and run "
-    "it again.",
-    errno.EPERM: "The file system does not permit it, though the folder may be writable: the file "
-    "may be immutable (lsattr), or belong to another user in a sticky folder (ls -ld FOLDER).",
-    errno.ENAMETOOLONG: "The name is longer than the file system takes: shorten it.",
-    errno.EIO: "The disk or its connection fails: see the log of the system (dmesg).",
-    errno.ESTALE: "The network file system was changed elsewhere: mount it anew, and run it again.",
-    errno.ETIMEDOUT: "The network file system does not answer: run it again once it does.",
-    errno.EHOSTDOWN: "The network file system does not answer: run it again once it does.",
-    errno.EMFILE: "Allow more open files (ulimit -n), and run it again.",
-    errno.ENFILE: "The system has too many open files: close some, and run it again.",
-    errno.EFBIG: "The file is larger than is allowed: raise the limit (ulimit -f).",
-    errno.ENOENT: "A folder was removed meanwhile: put it back, and run it again.",
-    errno.ENOTDIR: "Remove the file that lies where a folder is needed.",
-    errno.EISDIR: "Remove the folder that lies where a file is needed.",
-    errno.EEXIST: "Remove what lies there, and run it again.",
-    errno.ENOTEMPTY: "Remove what lies there, and run it again.",
-    errno.EBUSY: "It is in use, or a mount point of its own: release it, and run it again.",
-    errno.EXDEV: "It is on another mount than the folder around it: use a folder on one mount.",
-    errno.EINVAL: "The file system does not take this name: choose a plainer one.",
-    errno.EILSEQ: "The file system does not take this name: choose a plainer one.",
-    errno.ENOMEM: "The system has no memory left: close programs, and run it again.",
+    "the command again.",
+    errno.EPERM: "The folder may be writable, but the file system refuses: the file may be "
+    "immutable (lsattr), or belong to another user in a sticky folder (ls -ld FOLDER).",
+    errno.ENAMETOOLONG: "The name is too long for the file system: shorten it.",
+    errno.EIO: "The disk or its connection fails: see the system log (dmesg).",
+    errno.ESTALE: "The network file system changed on the server: mount it again, and run the "
+    "command again.",
+    errno.ETIMEDOUT: "The network file system does not respond: run the command again later.",
+    errno.EHOSTDOWN: "The network file system does not respond: run the command again later.",
+    errno.EMFILE: "Allow more open files (ulimit -n), and run the command again.",
+    errno.ENFILE: "The system has too many open files: close some, and run the command again.",
+    errno.EFBIG: "The file exceeds the size limit of the process: raise the limit (ulimit -f).",
+    errno.ENOENT: "A folder was removed during the run: restore it, and run the command again.",
+    errno.ENOTDIR: "A file is in the place of a folder: remove the file.",
+    errno.EISDIR: "A folder is in the place of a file: remove the folder.",
+    errno.EEXIST: "Remove what is at this path, and run the command again.",
+    errno.ENOTEMPTY: "Remove what is at this path, and run the command again.",
+    errno.EBUSY: "It is in use, or a mount point: release it, and run the command again.",
+    errno.EXDEV: "It is not on the same mount as its parent folder: use a folder on one mount.",
+    errno.EINVAL: "The file system does not accept this name: choose a simpler one.",
+    errno.EILSEQ: "The file system does not accept this name: choose a simpler one.",
+    errno.ENOMEM: "The system is out of memory: close programs, and run the command again.",
 }
 
 
@@ -246,7 +261,7 @@ def _set_mode(descriptor: int, path: Path, mode: int) -> None:
 
 
 def _copy_attributes(source: Path, descriptor: int) -> None:
-    """Copy the extended attributes of a folder: access lists, security labels."""
+    """Copy the extended attributes of a folder: access lists and security labels."""
     if sys.platform != "linux":
         return
     with _ignored(_NO_MODES):

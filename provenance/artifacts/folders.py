@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Folders that are kept open, so that each is walked to once and not for every file in it."""
+"""Folders that are kept open, so that each is opened once and not for every file in it."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ MOST: Final = 32
 
 
 class OpenFolders:
-    """Descriptors of folders by path. They are closed when the object is garbage-collected.
+    """Descriptors of folders by path.
 
-    None is closed or replaced before that: another thread may be about to use it.
+    They stay open and unchanged until the object is garbage-collected: another thread may be about
+    to use one.
     """
 
     def __init__(self) -> None:
@@ -24,13 +25,13 @@ class OpenFolders:
         weakref.finalize(self, _close, self._descriptors.values())
 
     def keep(self, folder: str, descriptor: int) -> bool:
-        """Take over the descriptor of a folder; False if it remains the caller's to close."""
+        """Take over the descriptor of a folder. If this returns False, the caller closes it."""
         if len(self._descriptors) >= MOST:
             return False
         return self._descriptors.setdefault(folder, descriptor) == descriptor
 
     def __reduce__(self) -> tuple[type[OpenFolders], tuple[()]]:
-        """Another process opens the folders itself."""
+        """Pickle as an empty object: another process opens the folders itself."""
         return OpenFolders, ()
 
 

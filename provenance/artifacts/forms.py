@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The forms of fields: what a value must be, and how a message says that it is not.
+"""The forms of fields: what a value must be, and the message for a value that is not.
 
-Registries, sidecars, manifests and tables of the configuration are all read by these.
+The readers of registries, sidecars, manifests and configurations all use them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,13 @@ T_co = TypeVar("T_co", covariant=True)
 
 @dataclass(frozen=True)
 class Form(Generic[T_co]):
-    """What a value must be. `name` completes "expected …"; `example` is a line for the help."""
+    """What a value must be.
+
+    Attributes:
+        name: What is expected, such as "a list". It completes "expected …".
+        has: Returns whether a value has this form.
+        example: A valid line, for the help.
+    """
 
     name: str
     has: Callable[[object], bool]
@@ -26,7 +32,7 @@ class Form(Generic[T_co]):
 
     @property
     def help(self) -> str | None:
-        """The help text with the example, if there is one."""
+        """The help with the example, or None if there is no example."""
         return f"For example: {self.example}" if self.example else None
 
     def missing(self, what: str, how: str = "missing") -> str:
@@ -46,13 +52,13 @@ _TEXT: Final = frozenset((str,))
 
 
 def shown(value: object, limit: int = 80) -> str:
-    """A value of a document in a message: short, whatever it is."""
+    """Return a value of a document as messages show it, cut to `limit` characters."""
     text = str(value) if isinstance(value, datetime.date) else repr(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def is_whole(value: object) -> TypeGuard[int]:
-    """Return whether a value is a number without a fraction; true and false are not."""
+    """Return whether a value is an integer. Booleans are not."""
     return isinstance(value, int) and not isinstance(value, bool)
 
 

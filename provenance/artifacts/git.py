@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A commit as git has it: files are read from git's objects, never from the work tree.
+"""Read files of a commit from git's objects, never from the work tree.
 
-Paths are walked through the tree objects, folder by folder, so that a link in a commit is seen as
-one and not followed.
+Paths are resolved through the tree objects, folder by folder, so that a symbolic link in a commit
+is recognized and not followed.
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ class Commit:
     _folders: dict[str, _Entries] = field(default_factory=dict)
 
     def read(self, path: str, limit: int) -> bytes:
-        """All bytes of the file at `path`, at most `limit`.
+        """Return the bytes of the file at `path`, at most `limit`.
 
         Raises:
-            FileError: It is not in the commit, no regular file, outside the folder, or too large.
-            UnavailableError: This clone does not have it.
+            FileError: If the file is not in the commit, not regular, outside the folder, or too
+                large.
+            UnavailableError: If this clone does not have the file.
         """
         reason = paths.refusal(path)
         if reason is not None:
@@ -60,19 +61,22 @@ class Commit:
         return self._objects.read(oid, "blob", limit, path)
 
     def names_in(self, folder: str) -> tuple[str, ...]:
-        """The names of the files in a folder, sorted; nothing where there is no such folder."""
+        """Return the names of the files in a folder, sorted; empty if the folder is missing."""
         entries = self._listing("" if folder == "." else folder)
         return tuple(sorted(os.fsdecode(n) for n, (mode, _) in entries.items() if mode in _FILES))
 
     def at(self, folder: str) -> Commit | None:
-        """The commit below another folder, relative to this one; None outside the repository."""
+        """Return the commit below another folder, or None if that is outside the repository.
+
+        `folder` is relative to the present one.
+        """
         top = os.path.normpath(f"{self._prefix}/{folder}".lstrip("/"))
         if top == ".." or top.startswith(("../", "/")):
             return None
         return replace(self, _prefix=top, _folders={})
 
     def _listing(self, folder: str) -> _Entries:
-        """What a folder holds; nothing if it is missing, or behind a link."""
+        """Return the entries of a folder; empty if it is missing, or behind a link."""
         known = self._folders.get(folder)
         if known is None:
             known = self._tree(self._root)
@@ -99,11 +103,11 @@ class Commit:
 
 
 def _resolve(git: Git, objects: Objects, ref: str) -> str:
-    """The full name of the commit. Raises UnavailableError with the reason that git gives."""
+    """Return the full name of a commit. Raises UnavailableError with the reason that git gives."""
     failure: UnavailableError | None = None
     try:
         commit = objects.resolve(ref, "commit")
-    except UnavailableError as e:  # git ends at names such as `@{u}` of a branch without upstream
+    except UnavailableError as e:  # git exits on `@{u}` of a branch without an upstream
         commit, failure = None, e
     if commit is not None:
         return commit
@@ -118,15 +122,16 @@ def _resolve(git: Git, objects: Objects, ref: str) -> str:
 
 @contextmanager
 def open_commit(folder: Path, ref: str) -> Iterator[Commit]:
-    """The commit that `ref` names in the repository that `folder` is in, read below `folder`.
+    """Open the commit that `ref` names in the repository of `folder`, to be read below `folder`.
 
     Raises:
-        InputError: `ref` is no name of a commit, or `folder` is in no repository.
-        UnavailableError: There is no git, or the commit is not in this clone.
+        InputError: If `ref` is not a valid name of a commit, or `folder` is not in a repository.
+        UnavailableError: If git is not installed, or the commit is not in this clone.
     """
     if _NAME.fullmatch(ref) is None:
         raise InputError(
-            f"git:{ref}: no name of a commit", help="For example: git:origin/main, git:v3.0.0"
+            f"git:{ref}: not a valid name of a commit",
+            help="For example: git:origin/main, git:v3.0.0",
         )
     git = Git.at(folder)
     prefix = git.prefix()

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The `git` command, run so that nothing in a repository runs with it, and without the network.
+"""Run the `git` command without the network, and without running code from a repository.
 
-It gets no hooks, pager or prompts, and of the caller's `GIT_*` variables only those that name the
-user's own configuration files, and the trust in a folder (`safe.directory`) that any of them gives.
-Names of objects are written to its standard input, where none can be an option.
+git runs without hooks, pager and prompts. Of the caller's `GIT_*` variables it gets those that name
+the user's configuration files, and the values of `safe.directory` that any of them sets. Names of
+objects are passed on standard input, where they cannot be taken for options.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from provenance.frozen import dataclass
 
 _PAIR: Final = re.compile(r"GIT_CONFIG_(?:KEY|VALUE)_[0-9]+")
 _MISSING: Final = "Needed a single revision"
-"""What git prints about a name that stands for nothing."""
+"""What git prints about a name that does not exist."""
 
 SECONDS: Final = 120.0
-"""How long git may take for one commit; a dead network file system would hang the gate."""
+"""How long git may take for one commit: a dead network file system would block forever."""
 
 _SAFE: Final = (
     "--no-pager",
@@ -38,37 +38,37 @@ _SAFE: Final = (
     *("-c", "core.fsmonitor=false"),
     *("-c", f"core.hooksPath={os.devnull}"),
     *("-c", "protocol.allow=never"),
-    *("-c", "safe.bareRepository=explicit"),  # no folder of the tree poses as a repository
+    *("-c", "safe.bareRepository=explicit"),  # a folder in the tree may look like a repository
 )
 _ENVIRONMENT: Final = {
-    "GIT_ALLOW_PROTOCOL": "",  # stronger than any configuration
+    "GIT_ALLOW_PROTOCOL": "",  # overrides any configuration
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "LC_ALL": "C",
 }
 _USERS_FILES: Final = ("GIT_CONFIG_GLOBAL", "GIT_CONFIG_SYSTEM")
 _SWITCHES: Final = ("GIT_CONFIG_NOSYSTEM", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
-"""Variables of the caller that lead nowhere else and run nothing."""
+"""Variables of the caller that neither name other files nor run programs."""
 
 _USERS_VALUES: Final = ("GIT_CONFIG_COUNT", "GIT_CONFIG_PARAMETERS")
 _LINE: Final = 4096
-"""Bytes of the longest answer about one object: a name that was asked for, and a word."""
+"""Bytes of the longest answer about one object: the requested name and a word."""
 
 
 @dataclass(frozen=True)
 class Git:
-    """The command, and the folder that it runs in."""
+    """The `git` command, and the folder that it runs in."""
 
     path: str
     folder: Path
     trusted: tuple[str, ...] = ()
-    """Values of `safe.directory` in variables of the caller."""
+    """The values of `safe.directory` in the caller's variables."""
 
     @classmethod
     def at(cls, folder: Path) -> Git:
-        """The command that the user has. Raises UnavailableError where there is none."""
+        """Find the command on PATH. Raises UnavailableError if it is not installed."""
         path = shutil.which("git")
-        if path is None or not os.path.isabs(path):  # one in the current folder is not the user's
+        if path is None or not os.path.isabs(path):  # never run a `git` in the current folder
             raise UnavailableError(
                 "no `git` on PATH",
                 help="Install git, or name a folder or a registry file: --baseline PATH",
@@ -76,10 +76,10 @@ class Git:
         return cls(path, folder, _trusted(path))
 
     def prefix(self) -> str:
-        """The way from the top of the repository to the folder; empty at the top.
+        """Return the path of the folder relative to the top of the repository; empty at the top.
 
         Raises:
-            InputError: The folder is in no repository that git would read.
+            InputError: If the folder is not in a repository that git reads.
         """
         done = self._run("rev-parse", "--show-prefix", "--is-inside-work-tree")
         prefix = done.stdout.removesuffix(b"true\n")
@@ -94,12 +94,12 @@ class Git:
             trust = ("git", "config", "--global", "--add", "safe.directory")
             command = shlex.join((*trust, named[1] if named else str(self.folder)))
             help = f"If you trust the checkout: {command}"
-        message = f"{self.folder}: git reads no repository here: {reason}"
+        message = f"{self.folder}: not in a repository that git can read: {reason}"
         raise InputError(message, help=help)
 
     @contextmanager
     def objects(self) -> Iterator[Objects]:
-        """The objects of the repository, for so long as `SECONDS`."""
+        """Open the objects of the repository, for at most `SECONDS`."""
         with self._batch("--batch-check") as check, self._batch("--batch") as contents:
             late = threading.Event()
 
@@ -117,20 +117,20 @@ class Git:
                 timer.cancel()
 
     def how_to_fetch(self, ref: str) -> str:
-        """The command that brings a missing commit into this clone."""
+        """Return the command that fetches a missing commit into this clone."""
         shallow = self.answer("rev-parse", "--is-shallow-repository") == "true"
         remotes = self.answer("remote").split()
         if not remotes:
-            return "This repository has no remote. What it has: git branch --all; git tag"
+            return "This repository has no remote. List what it has: git branch --all; git tag"
         name = re.split(r"[~^@]", ref)[0]
         if name != ref and self._has(name):
             unshallow = "This clone is shallow and lacks the history: git fetch --unshallow"
-            return unshallow if shallow else f"Look how far its history goes: git log {name}"
+            return unshallow if shallow else f"See how far its history goes: git log {name}"
         remote, _, branch = name.partition("/")
         if remote not in remotes or not branch:
             remote, branch = remotes[0], name
             if self._has(f"refs/remotes/{remote}/{branch}"):
-                return f"It is here as the remote's: git:{remote}/{branch}"
+                return f"This clone has it as a remote branch: git:{remote}/{branch}"
             if re.fullmatch(r"[0-9a-f]{40,64}", name):
                 return _fetch(shallow, remote, name)
             if re.search(r"\d", name):
@@ -138,7 +138,7 @@ class Git:
         return _fetch(shallow, remote, f"{branch}:refs/remotes/{remote}/{branch}")
 
     def reason(self, ref: str) -> str | None:
-        """Why git cannot say which commit `ref` is, or None if it is only missing."""
+        """Return why git cannot resolve `ref`, or None if the commit is just missing."""
         done = self._run("rev-parse", "--verify", f"{ref}^{{commit}}")
         reason = _reason(done) if done.returncode != 0 else None
         return None if reason == _MISSING else reason
@@ -147,7 +147,7 @@ class Git:
         return self.answer("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}") != ""
 
     def answer(self, *arguments: str) -> str:
-        """The output of a short command, empty where it fails."""
+        """Return the output of a short command; empty if it fails."""
         done = self._run(*arguments)
         return done.stdout.decode("utf-8", "replace").strip() if done.returncode == 0 else ""
 
@@ -172,32 +172,35 @@ class Git:
         try:
             yield process
         finally:
-            process.kill()  # it only reads, and nobody asks any more
+            process.kill()  # it only reads, and no more requests follow
             process.wait()
             for stream in (process.stdin, process.stdout):
-                with contextlib.suppress(OSError):  # what was not written yet has no reader
+                with contextlib.suppress(OSError):  # flushing fails: the process is gone
                     _pipe(stream).close()
 
 
 @dataclass(frozen=True)
 class Objects:
-    """Two processes of `git cat-file`: one tells the size, before the other gives content."""
+    """Two `git cat-file` processes: one returns sizes, the other returns contents.
+
+    The size is checked before the content is read.
+    """
 
     _check: subprocess.Popen[bytes]
     _contents: subprocess.Popen[bytes]
     _late: threading.Event
 
     def resolve(self, name: str, kind: str) -> str | None:
-        """The object of a kind that a name stands for, None where there is none."""
+        """Return the object of a `kind` that a name refers to, or None."""
         found = self._ask(self._check, f"{name}^{{{kind}}}", name)
         return None if found is None or found[1] != kind else found[0]
 
     def read(self, oid: str, kind: str, limit: int, path: str) -> bytes:
-        """The content of an object, at most `limit` bytes. `path` is what it is called.
+        """Return the content of an object, at most `limit` bytes. Messages call it `path`.
 
         Raises:
-            FileError: It is larger.
-            UnavailableError: This clone does not have it, or not as a `kind`.
+            FileError: If the object is larger than `limit`.
+            UnavailableError: If this clone does not have the object, or it is not of this `kind`.
         """
         found = self._ask(self._check, oid, path)
         if found is None or found[1] != kind:
@@ -215,7 +218,10 @@ class Objects:
     def _ask(
         self, process: subprocess.Popen[bytes], name: str, called: str
     ) -> tuple[str, str, int] | None:
-        """Object, type and size of what a name stands for. `called` is for messages."""
+        """Return id, type and size of the object that a name refers to, or None.
+
+        Messages call it `called`.
+        """
         try:
             stdin = _pipe(process.stdin)
             stdin.write(os.fsencode(name) + b"\n")
@@ -231,21 +237,22 @@ class Objects:
         return words[0], words[1], int(words[2])
 
     def _silent(self, what: str) -> UnavailableError:
-        """Why git no longer answers: in a partial clone it ends where it may not fetch."""
+        """Return the error that git stopped answering. In a partial clone it exits, not fetches."""
         return _late() if self._late.is_set() else damaged(what)
 
 
 def damaged(what: str) -> UnavailableError:
-    """The error for an object that should be here."""
+    """Return the error for an object that this clone should have."""
     return UnavailableError(
-        f"{what}: git cannot read it: this clone is a partial one, or damaged",
-        help="Fetch all of it: git fetch --refetch --no-filter origin",
+        f"{what}: git cannot read it: this clone is partial or damaged",
+        help="Fetch all objects: git fetch --refetch --no-filter origin",
     )
 
 
 def _late() -> UnavailableError:
     return UnavailableError(
-        f"git did not answer within {SECONDS:.0f} seconds", help="Is its folder on a slow disk?"
+        f"git did not answer within {SECONDS:.0f} seconds",
+        help="Check whether the repository is on a slow disk or a network file system.",
     )
 
 
@@ -254,13 +261,13 @@ def _environment(*kept: str) -> dict[str, str]:
         k: v for k, v in os.environ.items() if not k.startswith("GIT_") or k in (*_SWITCHES, *kept)
     }
     for name in _USERS_FILES:
-        if name in os.environ:  # as seen from here, not from the folder that git runs in
+        if name in os.environ:  # relative to the current folder, not to the one that git runs in
             plain[name] = os.path.abspath(os.environ[name] or os.devnull)
     return plain | _ENVIRONMENT
 
 
 def _trusted(git: str) -> tuple[str, ...]:
-    """The values of `safe.directory` if variables of the caller set any, as git reads them."""
+    """Return the values of `safe.directory` that the caller's variables set, as git reads them."""
     if not any(name in os.environ for name in _USERS_VALUES):
         return ()
     pairs = [name for name in os.environ if _PAIR.fullmatch(name)]
@@ -290,17 +297,17 @@ def _ran(
 
 
 def _reason(done: subprocess.CompletedProcess[bytes]) -> str | None:
-    """The first error in what git printed, or None."""
+    """Return the first error that git printed, or None."""
     lines = done.stderr.decode("utf-8", "replace").strip().splitlines()
     plain = [re.sub(r"^(?:error|fatal): ", "", line)[:300] for line in lines]
     return plain[0] if plain else None
 
 
 def _pipe(stream: IO[bytes] | None) -> IO[bytes]:
-    assert stream is not None  # the process was started with it
+    assert stream is not None  # the process was started with a pipe
     return stream
 
 
 def _fetch(shallow: bool, remote: str, refspec: str) -> str:
-    depth = ("--depth=1",) if shallow else ()  # elsewhere it would cut the history off
+    depth = ("--depth=1",) if shallow else ()  # in a full clone it would cut the history off
     return f"Fetch it: {shlex.join(('git', 'fetch', *depth, remote, refspec))}"

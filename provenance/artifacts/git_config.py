@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""git's configuration files, read as git reads them (git-config(1), section "Syntax").
+"""Read git's configuration files as git does (git-config(1), section "Syntax").
 
-No git is run, which may be missing or refuse the checkout. Conditional includes are left out.
+The `git` command is not run: it may be missing, or refuse the checkout. Conditional includes are
+ignored.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ Read: TypeAlias = Callable[[Path], str | None]
 """Returns the text of a file, or None if it cannot be read."""
 
 _INCLUDES: Final = 10
-"""Files that include one another, as many as git follows."""
+"""Number of included files that are followed, as in git."""
 
 _BLANK: Final = re.compile(r"(?:[ \t\n\r]+|[#;][^\n]*)*+")
 _SECTION: Final = re.compile(r'\[([A-Za-z0-9.-]+)(?:[ \t\r]+"((?:[^"\\\n]|\\[^\n])*+)")?\]')
@@ -27,17 +28,17 @@ _ESCAPES: Final = {"n": "\n", "t": "\t", "b": "\b", "\\": "\\", '"': '"'}
 
 
 class GitConfigError(ValueError):
-    """The file is not one that git reads."""
+    """git would reject the file."""
 
 
 def values(path: Path, read: Read) -> Iterator[tuple[str, str | None]]:
-    """The settings of the file at `path` and of what it includes, in order.
+    """Yield the settings of the file at `path` and of the files that it includes, in order.
 
-    Names are `section.subsection.key`: section and key in lower case. The value is None for a key
-    without `=`.
+    Names are `section.subsection.key`, with section and key in lower case. The value of a key
+    without `=` is None.
 
     Raises:
-        GitConfigError: git does not read one of the files.
+        GitConfigError: If git would reject one of the files.
     """
     return _values(path, read, [_INCLUDES])
 
@@ -54,7 +55,7 @@ def _values(path: Path, read: Read, left: list[int]) -> Iterator[tuple[str, str 
 
 
 def parse(text: str) -> Iterator[tuple[str, str | None]]:
-    """The settings in a text, as `values`. Raises GitConfigError."""
+    """Yield the settings in the text of one file, as `values` does. Raises GitConfigError."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n")
     section = ""
     at = _after(_BLANK, text, 0)
@@ -81,9 +82,9 @@ def parse(text: str) -> Iterator[tuple[str, str | None]]:
 
 
 def _value(text: str, at: int) -> tuple[str, int]:
-    """The value that begins at an offset, and the offset of the end of its line."""
+    """Return the value that begins at the offset `at`, and the offset of the end of its line."""
     parts: list[str] = []
-    kept = 0  # parts up to the last that is not trailing white space
+    kept = 0  # number of parts without trailing white space
     quoted = False
     while at < len(text) and text[at] != "\n":
         char = text[at]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What lies below a folder: the names of all files, without opening one.
+"""List all files below a folder, without opening them.
 
-What `in-toto` leaves out of what it records is left out here; a test compares the patterns. What is
-none of the by-products that these patterns are meant for, such as a model, is named apart.
+The patterns of files that `in-toto` does not record are also left out here; a test compares the two
+lists. These patterns are meant for by-products of tools. A file that matches one but is not a
+by-product, such as a model, is listed separately.
 """
 
 from __future__ import annotations
@@ -18,18 +19,21 @@ from provenance.errors import InputError
 from provenance.frozen import dataclass
 
 LEFT_OUT: Final = ("*.link*", ".git", "*.pyc", "*~")
-"""Patterns for the names of files and folders, at any depth."""
+"""Patterns for names of files and folders that are left out, at any depth."""
 
 _BY_PRODUCTS: Final = ("*.link", ".git", "*.pyc", "*~")
-"""What in-toto, git, Python and editors leave behind: files, and the folder of git."""
+"""Patterns of by-products of in-toto, git, Python and editors."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where the files of a release are, relative to the root.
+    """The location of the files of a release, relative to the root.
 
-    No folder is below another. `config` is None where it is kept elsewhere. `named` are the
-    registry and what it names.
+    Attributes:
+        folders: The folders with the files. None of them is below another.
+        bundle_folders: The folders with bundles.
+        config: The configuration file, or None if it is kept elsewhere.
+        named: The registry and the files that it names.
     """
 
     folders: tuple[str, ...]
@@ -40,9 +44,12 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """What lies below some folders, relative to the root, sorted, each once.
+    """The files below some folders, relative to the root and sorted.
 
-    `unseen` is what is left out and is no by-product; the path of a folder ends in `/`.
+    Attributes:
+        files: The files.
+        unseen: Files and folders that are left out but are not by-products. The path of a folder
+            ends in `/`.
     """
 
     files: tuple[str, ...]
@@ -50,13 +57,14 @@ class Inventory:
 
 
 def inventory(tree: Tree, folders: Iterable[str]) -> Inventory:
-    """What lies below `folders`.
+    """List the files below `folders`.
 
-    Links are named and not followed: a link to a folder is one entry, which is no file to whoever
-    opens it. Nothing can hide behind one.
+    Symbolic links are listed but not followed. A link to a folder is one entry, and opening it as a
+    file fails, so nothing can hide behind a link.
 
     Raises:
-        InputError: A folder cannot be listed, a name cannot be written down, or there are too many.
+        InputError: If a folder cannot be listed, a name cannot be recorded, or there are too many
+            files.
     """
     files: set[str] = set()
     unseen: set[str] = set()
@@ -72,7 +80,7 @@ def inventory(tree: Tree, folders: Iterable[str]) -> Inventory:
 
 
 def left_out_by(path: str) -> str | None:
-    """The pattern that leaves out a path, or a folder on the way to it; None where none does."""
+    """Return the pattern by which a path or a folder above it is left out, or None."""
     matched = (_matching(name, LEFT_OUT) for name in path.split("/"))
     return next((pattern for pattern in matched if pattern is not None), None)
 
@@ -82,25 +90,25 @@ def _matching(name: str, patterns: Iterable[str]) -> str | None:
 
 
 def _below(tree: Tree, folder: str) -> Iterator[tuple[str, bool]]:
-    """All that is no folder itself, folder by folder, and what is left out; and whether it is."""
+    """Yield every path that is not a folder, and whether it is left out, as for `unseen`."""
     waiting = [folder]
     while waiting:
-        here = waiting.pop()
+        folder = waiting.pop()
         try:
-            with os.scandir(tree.root / tree.resolve(here)) as listed:
+            with os.scandir(tree.root / tree.resolve(folder)) as listed:
                 entries = [(e.name, e.is_dir(follow_symlinks=False)) for e in listed]
         except FileNotFoundError:
-            continue  # what is not there holds nothing; what has to be there is judged elsewhere
+            continue  # a missing folder is empty; rules report files that are missing
         except OSError as e:
             raise FileError(
-                FileProblem.UNREADABLE, here, f"cannot list {here!r}: {e.strerror or e}"
+                FileProblem.UNREADABLE, folder, f"cannot list {folder!r}: {e.strerror or e}"
             ) from e
         for name, is_folder in entries:
             left_out = _matching(name, LEFT_OUT) is not None
             by_products = (".git",) if is_folder else _BY_PRODUCTS
             if left_out and _matching(name, by_products) is not None:
                 continue
-            path = _checked(name if here == "." else f"{here}/{name}")
+            path = _checked(name if folder == "." else f"{folder}/{name}")
             if left_out:
                 yield f"{path}/" if is_folder else path, True
             elif is_folder:
@@ -110,13 +118,13 @@ def _below(tree: Tree, folder: str) -> Iterator[tuple[str, bool]]:
 
 
 def _checked(path: str) -> str:
-    """A path that others can read. Raises FileError if it is not."""
+    """Return `path`. Raises FileError if other systems could not read it."""
     shown = path.encode("utf-8", "backslashreplace").decode()
     if shown != path or "\\" in path:
         raise FileError(
             FileProblem.UNSAFE,
             shown,
-            f"{shown!r} has a name that is not UTF-8, or holds a backslash, and cannot be recorded",
+            f"the name {shown!r} cannot be recorded: it is not UTF-8, or contains a backslash",
             help="Rename it.",
         )
     return path

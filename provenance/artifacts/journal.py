@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replacing bundles in several folders: prepared, committed by a rename, and moved into place.
+"""Replace bundles in several folders: prepare them, commit by a rename, and move them into place.
 
-A run that is cut short after the commit is finished by the next one.
+If a run is interrupted after the commit, the next run finishes it.
 """
 
 from __future__ import annotations
@@ -21,19 +21,22 @@ from provenance.errors import InputError
 JOURNAL_FOLDER: Final = ".provenance-journal"
 _JOURNAL: Final = "journal.json"
 _NOT_COMMITTED: Final = f"{_JOURNAL}.new"
-"""The journal while files are prepared: which they are, for the run that removes them."""
+"""The journal before the commit. It lists the files being prepared, so that they can be removed."""
 
 
 def interrupted(tree: Tree) -> bool:
-    """Whether a release was cut short between commit and completion."""
+    """Return whether a release was interrupted between commit and completion."""
     return (tree.root / JOURNAL_FOLDER / _JOURNAL).exists()
 
 
 def move_by_journal(tree: Tree, targets: Mapping[Path, bytes]) -> list[str | None]:
-    """Prepare each file beside its target, commit to all of them, and rename them; the notes.
+    """Prepare each file beside its target, commit to all of them, and rename them.
 
-    What can go wrong goes wrong before the commit: a folder that cannot be written to, a full disk.
-    No file has to leave its folder, which may be on a file system of its own.
+    Most errors, such as a read-only folder or a full disk, occur before the commit. Each file is
+    prepared in its own folder, which may be on another file system than the journal.
+
+    Returns:
+        Notes for the user, or None in their place.
     """
     folder = tree.root / JOURNAL_FOLDER
     paths = [target.relative_to(tree.root).as_posix() for target in targets]
@@ -51,7 +54,7 @@ def move_by_journal(tree: Tree, targets: Mapping[Path, bytes]) -> list[str | Non
             for parent in parents:
                 file_system.sync_folder(parent)
             os.rename(folder / _NOT_COMMITTED, folder / _JOURNAL)
-        except BaseException:  # an interrupt too, which may come right after the commit
+        except BaseException:  # including KeyboardInterrupt, even right after the commit
             if not interrupted(tree):
                 with contextlib.suppress(OSError):
                     _abandon(tree, paths)
@@ -67,7 +70,7 @@ def recover(tree: Tree) -> None:
         try:
             prepared = _journal(tree.read(f"{JOURNAL_FOLDER}/{_NOT_COMMITTED}", limits.DOCUMENT))
         except (FileError, JsonError):
-            prepared = []  # killed while it wrote that: before the first of them
+            prepared = []  # the run was killed before it prepared a file
         _abandon(tree, prepared)
 
 
@@ -77,9 +80,9 @@ def _finish_moves(tree: Tree) -> list[str | None]:
         targets = [tree.target(path) for path in paths]
         for target in targets:
             staged = replacing.staging_of(target)
-            if os.path.lexists(staged):  # else it was renamed by the run before
+            if os.path.lexists(staged):  # otherwise the interrupted run has renamed it
                 os.replace(staged, target)
-        # A parent that is gone has taken what was prepared with it: it is made anew.
+        # If a parent folder was removed, the files prepared in it are gone as well.
         notes = [replacing.flushed(p) for p in {target.parent for target in targets} if p.exists()]
         file_system.remove(tree.root / JOURNAL_FOLDER)
     except (FileError, OSError) as e:
@@ -89,23 +92,23 @@ def _finish_moves(tree: Tree) -> list[str | None]:
         )
         raise InputError(
             f"cannot finish the release: {reason}",
-            help="It is committed, and not all of its bundles are in place. "
-            f"{advice} run `provenance release` again: it finishes.",
+            help="It is committed, but not all of its bundles are in place. "
+            f"{advice} run `provenance release` again to finish it.",
         ) from e
     return notes
 
 
 def _abandon(tree: Tree, paths: Iterable[str]) -> None:
-    """Remove what was prepared for `paths`, and the journal that was never committed."""
+    """Remove the files prepared for `paths`, and the journal that was not committed."""
     for path in paths:
-        # Where something else than a file lies by now, that is not ours, and is left alone.
+        # If something other than a file is there now, leave it alone.
         with contextlib.suppress(FileError):
             file_system.remove(replacing.staging_of(tree.target(path)))
     file_system.remove(tree.root / JOURNAL_FOLDER)
 
 
 def _committed(tree: Tree) -> list[str]:
-    """What a committed journal says is to be renamed. Raises InputError if it is not a journal."""
+    """Return the paths in the committed journal. Raises InputError if it is not a journal."""
     where = f"{JOURNAL_FOLDER}/{_JOURNAL}"
     try:
         return _journal(tree.read(where, limits.DOCUMENT))
@@ -116,10 +119,13 @@ def _committed(tree: Tree) -> list[str]:
 
 
 def _journal(data: bytes) -> list[str]:
-    """The paths in a journal, which anybody may have put there: bundles alone. Raises JsonError."""
+    """Return the paths in a journal. Raises JsonError.
+
+    Only paths of bundles are accepted, because the journal cannot be trusted.
+    """
     files: Any = parse_object(data).get("files")
     if not isinstance(files, list):
-        raise JsonError("`files` is no list")
+        raise JsonError("`files` is not a list")
     if not all(isinstance(path, str) and path.endswith(".sigstore.json") for path in files):
         raise JsonError("not all of `files` are bundles")
     return files
@@ -127,7 +133,7 @@ def _journal(data: bytes) -> list[str]:
 
 @contextlib.contextmanager
 def made(folders: Iterable[Path]) -> Iterator[None]:
-    """With these folders, which are made if they are missing, and removed again on a failure."""
+    """Make the folders that are missing, and remove them again if the block fails."""
     made: list[Path] = []
     try:
         for folder in folders:
@@ -136,9 +142,9 @@ def made(folders: Iterable[Path]) -> Iterator[None]:
                 new.mkdir()
                 made.append(new)
         yield
-    except BaseException:  # an interrupt too
+    except BaseException:  # including KeyboardInterrupt
         for new in reversed(made):
-            # One that is not empty holds what is committed.
+            # A folder that is not empty holds committed files.
             with contextlib.suppress(OSError):
                 new.rmdir()
         raise

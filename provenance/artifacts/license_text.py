@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which license a license file holds: by the SPDX tag in it, else by its text.
+"""Identify the license in a license file: by its SPDX tag, or else by its text.
 
-A file that names its license is believed. Other texts are compared with those of well-known
-licenses; any other text is no known license, and nothing is concluded from it.
+A tag is trusted. A file without a tag is compared with the texts of well-known licenses. If it
+matches none, nothing follows from it.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _LINES: Final = 20_000
 
 
 def tagged(text: str) -> tuple[str, ...]:
-    """The SPDX expressions that a text tags itself with, each once.
+    """Return the SPDX expressions in the tags of a text, without repetitions.
 
-    Two forms occur: `SPDX-License-Identifier: MIT` of the SPDX specification (annex E), and `SPDX
-    short identifier: MIT`, as the Open Source Initiative publishes its license texts.
+    There are two forms of tags: `SPDX-License-Identifier: MIT` of the SPDX specification (annex E),
+    and `SPDX short identifier: MIT` in the license texts of the Open Source Initiative.
     """
     found = (m[1].strip() for m in _TAG.finditer(text))
     return tuple(dict.fromkeys(e for e in found if spdx.alternatives(e) is not None))
 
 
 def recognised(text: str) -> str | None:
-    """The id of the well-known license that a text is, but for a few words; None for others."""
+    """Return the id of the well-known license that a text nearly equals, or None."""
     import tempfile
 
     from identify.identify import license_id
 
-    # The library's pattern for copyright lines takes time with the square of empty lines.
+    # The library's pattern for copyright lines takes quadratic time for empty lines.
     lines = (line.strip() for line in text.splitlines()[:_LINES])
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", suffix=".txt", delete=False) as file:
         file.write("\n".join(line for line in lines if line))
@@ -49,9 +49,10 @@ def recognised(text: str) -> str | None:
 
 @cache
 def recognisable() -> frozenset[str]:
-    """The licenses whose texts `recognised` knows, as `spdx.alternatives` names them.
+    """Return the licenses whose texts `recognised` knows, as `spdx.alternatives` names them.
 
-    It takes the nearest: CC-BY-NC-4.0, which is not among them, is nearly CC-BY-4.0.
+    `recognised` returns the most similar of these. For CC-BY-NC-4.0, which it does not know, that
+    is CC-BY-4.0.
     """
     from identify.vendor.licenses import LICENSES
 

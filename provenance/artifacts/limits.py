@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much is read, and what is said of it. All that is read is hostile until shown otherwise.
+"""Limits on what is read and reported. Every input may be hostile.
 
-Sizes are bytes. Each is far above what an honest file needs, and small enough that a hostile one
-costs neither memory nor minutes.
+Sizes are in bytes. Each limit is far above what an honest file needs, and low enough that a hostile
+file takes neither much memory nor minutes.
 """
 
 from __future__ import annotations
@@ -11,41 +11,41 @@ KIB = 1024
 MIB = 1024 * KIB
 
 NESTING = 48
-"""Levels of JSON. protobuf, and with it `in-toto-attestation`, takes no predicate deeper."""
+"""Levels of JSON. protobuf, and so `in-toto-attestation`, accepts no deeper predicate."""
 
 REGISTRY_NESTING = NESTING - 1
 """Levels of a registry: its rows are one level deeper in the statements that sign them."""
 
 JSON_VALUES = 2_000_000
-"""Values of one JSON file: 20 for each of `ROWS`. Each takes up to 80 bytes of memory, for two in
-the file."""
+"""Values of one JSON file: 20 for each of `ROWS`. A value takes as little as 2 bytes in the file,
+and up to 80 bytes of memory."""
 
 TOML_KEY = 16
 """Names in a dotted TOML key or table header: `tomllib` takes quadratic time for them."""
 
 TOML_BARE = 256
-"""Characters of a bare key or a number. For each digit `tomllib` takes 100 bytes of memory."""
+"""Characters of a bare key or a number. `tomllib` takes 100 bytes of memory for each digit."""
 
 TOML_VALUES = 100_000
-"""Keys and values of a TOML file. `tomllib` takes up to a kilobyte of memory for one."""
+"""Keys and values of a TOML file. `tomllib` takes up to a kilobyte of memory for each."""
 
 DEFERRALS = 10_000
 """Deferrals of a configuration."""
 
 PATTERNS = 500
-"""Patterns among the `rows` of all deferrals: each is matched with every row."""
+"""Patterns among the `rows` of all deferrals: each is matched against every row."""
 
 TRUST_ENTRIES = 500
-"""Trust entries of a configuration: a signature is compared with each."""
+"""Trust entries of a configuration: each signature is compared with all of them."""
 
 YAML_EVENTS = 20_000
-"""Values, and starts and ends of lists and mappings, of a workflow: about a second of parsing."""
+"""Values, and starts and ends of lists and mappings, of a workflow: a second of parsing."""
 
 YAML_ALIASES = 100
-"""Aliases of a workflow: each can stand for most of it."""
+"""Aliases of a workflow: each can repeat most of the file."""
 
 REGISTRY = 32 * MIB
-"""A row takes about 1 KiB: room for 30,000 models."""
+"""The registry. A row takes about 1 KiB: room for 30,000 models."""
 
 ROWS = 100_000
 """Rows of a registry."""
@@ -54,7 +54,7 @@ DOCUMENT = 4 * MIB
 """Sidecars, ensemble manifests, gate verdicts, configuration."""
 
 BUNDLE = 16 * MIB
-"""What the Sigstore clients accept as a bundle."""
+"""A bundle: the limit of the Sigstore clients."""
 
 LINK = 64 * MIB
 """A link of a step: the names and digests of all files, twice. Room for 30,000 models."""
@@ -69,13 +69,13 @@ KEY = 64 * KIB
 """A PEM file with one key."""
 
 TOKEN = 64 * KIB
-"""An identity token; they are passed in HTTP headers."""
+"""An identity token. Tokens are passed in HTTP headers."""
 
 LICENSE = 256 * KIB
 """A license file. The longest license on the SPDX list has 40 KiB."""
 
 GIT_CONFIG = 1 * MIB
-"""`.git/config`: a section a branch."""
+"""`.git/config`: one section for each branch."""
 
 SCHEMA = 1 * MIB
 """The JSON Schema of a registry."""
@@ -84,74 +84,73 @@ TRUSTED_ROOT = 4 * MIB
 """The trusted root of a Sigstore instance, or its client trust configuration."""
 
 ONNX = 2048 * MIB
-"""protobuf cannot encode a larger message; larger models keep weights in external data."""
+"""An ONNX file. protobuf cannot encode more; larger models keep weights in external data."""
 
 ONNX_STRUCTURE = 16 * MIB
-"""What is parsed of an ONNX file: opsets, inputs, outputs, names and places of tensors."""
+"""The parsed part of an ONNX file: opsets, inputs, outputs, names and locations of tensors."""
 
 ONNX_FIELDS = 1_000_000
-"""Fields of an ONNX file that are walked one by one: nodes and tensors, a few seconds."""
+"""Fields of an ONNX file that are visited one by one (nodes, tensors): a few seconds."""
 
 EXTERNAL_FILES = 10_000
 """External-data files of one model."""
 
 EXTERNAL_FILES_OF_ROWS = 200_000
-"""External-data files of all rows; one that several rows need counts for each. A statement has room
-for as many subjects."""
+"""External-data files of all rows. A file that several rows need counts once for each. A statement
+has room for the same number of subjects."""
 
 TENSORS_OF_ROWS = 5_000_000
-"""Inputs and outputs of the models of all rows, counted for each row: 50 for each of `ROWS`."""
+"""Inputs and outputs of the models of all rows, counted for each row: 50 times `ROWS`."""
 
 SIDECARS_OF_ROWS = 256 * MIB
 """The sidecars of all rows, counted for each row: 8 KiB for each of 30,000 models."""
 
 MEMBERS = 10_000
-"""Members of one ensemble manifest: each is a model that is loaded beside the others."""
+"""Members of one ensemble manifest: each is a model that is loaded with the others."""
 
 CLIMB = 3
-"""Folders above that of a registry, as far as the names in a release summary may climb."""
+"""How many `..` steps a name in a release summary may start with."""
 
 FOLDER_ENTRIES = 200_000
-"""Files in one folder that is searched for strays."""
+"""Files in one folder that is listed."""
 
 WORKFLOW = 256 * KIB
 """One workflow."""
 
 WORKFLOWS = 2 * MIB
-"""All workflows of a repository that are looked into."""
+"""All workflows of a repository that are read."""
 
 WORKFLOW_FILES = 500
-"""Workflows of a repository that are looked into."""
+"""Number of workflows of a repository that are read."""
 
 GIT_TREE = 32 * MIB
 """One folder of a commit, as git lists it: about 500,000 files."""
 
 CONSUMER_REGISTRY = 1 * MIB
-"""The C consumer reads the registry into a buffer of this size."""
+"""The buffer into which the C consumer reads the registry."""
 
 TIMESTAMP = 64 * KIB
 """An RFC 3161 timestamp with the certificates of its authority."""
 
 LOG_ENTRY = 8 * MIB
-"""What a transparency log answers: an entry, and the way to the root of its tree."""
+"""The answer of a transparency log: an entry with its inclusion proof."""
 
 FINDINGS = 100
 """Findings of one rule about one row, ensemble or file that are reported one by one. A file can
-have one defect a million times, and a person corrects no more than that by hand."""
+have the same defect a million times, but a person corrects only so many by hand."""
 
 FINDINGS_OF_RULE = 10_000
-"""Findings of one rule, from which on it reports one about each row, ensemble or file."""
+"""Findings of one rule. Beyond that, the rule reports one for each row, ensemble or file."""
 
 THINGS_OF_RULE = 5_000
-"""Rows, ensembles and files that a rule reports one by one. All others share one finding:
-a report of 100,000 rows without a license helps no reader, and takes gigabytes."""
+"""Rows, ensembles and files that a rule reports one by one. All others share one finding: a report
+that lists 100,000 rows without a license helps no reader and takes gigabytes."""
 
 SUGGESTIONS = 100
-"""Different unknown licenses for which the nearest known one is looked for: each is compared with
-all 700."""
+"""Unknown licenses for which a similar known one is suggested. Each is compared with all 700."""
 
 MESSAGE = 2_000
-"""Characters of a message or a help. What they quote may be of any length."""
+"""Characters of a message or a help. Quoted values may be of any length."""
 
 RESULT = 256 * MIB
-"""What another process may say of the rows of one task."""
+"""The result of one task from a worker process."""

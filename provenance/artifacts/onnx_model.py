@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What one `.onnx` file says: IR version, opsets, inputs, outputs, external data.
+"""Read the facts of one `.onnx` file: IR version, opsets, inputs, outputs, external data.
 
-The file is read once, front to back: every byte is hashed, what the facts do not need is passed
-over (`provenance.artifacts.onnx_wire`), and the rest is parsed by protobuf with ONNX's own message
+The file is read once, in order. Every byte is hashed, fields that the facts do not need are skipped
+(`provenance.artifacts.onnx_wire`), and protobuf parses the rest with ONNX's own message
 definitions. Memory does not grow with the model, and the facts are those of the hashed bytes.
 """
 
@@ -28,7 +28,7 @@ _V = TypeVar("_V")
 
 
 class NotOnnxError(ValueError):
-    """The bytes are not an ONNX model. The message says why; `digest` is of the whole file."""
+    """The bytes are not an ONNX model. The message says why; `digest` is that of the whole file."""
 
     def __init__(self, message: str, digest: Digest) -> None:
         super().__init__(message)
@@ -37,7 +37,11 @@ class NotOnnxError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """An input or output: its element type and shape (int, symbol, or None for unknown)."""
+    """An input or output of a model.
+
+    A dimension is a size, a symbol, or None if it is unknown. `shape` is None if the model declares
+    none.
+    """
 
     name: str
     dtype: str
@@ -52,7 +56,7 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class CutTensor:
-    """A tensor of `size` bytes, by its shape and type, for which `length` bytes are named."""
+    """A tensor whose external data is cut off: `length` bytes, but `size` by shape and type."""
 
     name: str
     size: int
@@ -61,9 +65,13 @@ class CutTensor:
 
 @dataclass(frozen=True, slots=True)
 class ExternalReference:
-    """A file that holds tensors of a model. `end` is the first byte that need not be there.
+    """A file with external data of a model.
 
-    `cut` is the first tensor that is larger than its `length` says.
+    Attributes:
+        location: The path of the file, as the model gives it.
+        end: The number of bytes that the file must have at least.
+        tensor: The tensor that needs the last of these bytes.
+        cut: The first tensor whose declared `length` is too short for it, or None.
     """
 
     location: str
@@ -74,11 +82,12 @@ class ExternalReference:
 
 @dataclass(frozen=True, slots=True)
 class OnnxFacts:
-    """What the gate needs to know of a model.
+    """What the gate needs to know about a model.
 
-    Opsets are by domain. ONNX's own is "", also where the model calls it `ai.onnx`.
-
-    `weight_dtypes` are the element types of its initializers, each once, sorted.
+    Attributes:
+        opsets: The imported versions by domain. ONNX's own domain is always "", even if the model
+            calls it `ai.onnx`.
+        weight_dtypes: The element types of the initializers, sorted, without repetitions.
     """
 
     ir_version: int
@@ -90,16 +99,16 @@ class OnnxFacts:
 
     @property
     def opset(self) -> int | None:
-        """The version of ONNX's own operators, or None if it imports none of them."""
+        """The version of ONNX's own operators, or None if the model does not import them."""
         return self.opsets.get("")
 
 
 def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
-    """The digest and facts of the ONNX model in `stream`, an unbuffered file of `size` bytes.
+    """Return the digest and facts of the model in `stream`, an unbuffered file of `size` bytes.
 
     Raises:
-        NotOnnxError: The bytes are not an ONNX model.
-        OSError: They cannot be read.
+        NotOnnxError: If the bytes are not an ONNX model.
+        OSError: If the file cannot be read.
     """
     reader = HashingReader(stream, size)
     reason, skeleton = "", b""
@@ -112,12 +121,12 @@ def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
 
 
 def parse_onnx(data: bytes) -> tuple[Digest, OnnxFacts]:
-    """The same of the model in `data`, which has at most `WHOLE` bytes. Raises NotOnnxError."""
+    """Return the same for a model in memory of at most `WHOLE` bytes. Raises NotOnnxError."""
     return _concluded(of_bytes(data), data, "" if data else _EMPTY)
 
 
 def _concluded(digest: Digest, skeleton: bytes, reason: str) -> tuple[Digest, OnnxFacts]:
-    """Digest and facts, unless there is a `reason` why the bytes are no model."""
+    """Return digest and facts, or raise NotOnnxError if there is a `reason` to."""
     if is_pointer(skeleton):
         reason = "a Git LFS pointer, not the model; run `git lfs pull`"
     if not reason:
@@ -132,14 +141,14 @@ def read_facts(stream: BinaryIO, size: int) -> OnnxFacts:
     """Return the facts of the model in `stream`, a file of `size` bytes, without hashing it.
 
     Raises:
-        MalformedMessageError: The bytes are not an ONNX model.
-        OSError: They cannot be read.
+        MalformedMessageError: If the bytes are not an ONNX model.
+        OSError: If the file cannot be read.
     """
     return _facts(_model(_skeleton(SeekingReader(stream, size), size)))
 
 
 WHOLE: Final = 64 * 1024
-"""Bytes of the largest file that protobuf parses as it is, which takes less time than the walk."""
+"""Bytes of the largest file that protobuf parses directly, which is faster for small files."""
 
 _EMPTY: Final = "the file is empty"
 
@@ -166,7 +175,7 @@ def _model(skeleton: bytes) -> Any:
         model = load_messages().ModelProto.FromString(skeleton)
     except DecodeError as e:
         raise MalformedMessageError("protobuf cannot decode it: truncated?") from e
-    # Any empty or short string decodes as some protobuf message; these three every model has.
+    # Empty and short strings often decode as a protobuf message. Every model has these three.
     if model.ir_version <= 0:
         raise MalformedMessageError("it has no ir_version")
     if not model.HasField("graph"):
@@ -200,7 +209,7 @@ def _known_spec(data: bytes) -> TensorSpec:
 
 
 _SHORT: Final = 256
-"""Bytes of the largest input or output that is remembered: models of one registry share theirs."""
+"""Bytes of the largest input or output that is cached. Models of a registry often share them."""
 
 
 def _parsed_spec(value: Any) -> TensorSpec:
@@ -220,20 +229,20 @@ def _dtype(number: int) -> str:
 
 @cache
 def _dtypes() -> Mapping[int, str]:
-    """The names of ONNX's element types."""
+    """Return the names of ONNX's element types by their numbers."""
     types = load_messages().TensorProto.DataType
     return {number: name.lower() for name, number in types.items()}
 
 
 @lru_cache(maxsize=256)
 def _shared(specs: tuple[TensorSpec, ...]) -> tuple[TensorSpec, ...]:
-    """The same inputs or outputs as those of another model, where one had such: 1 KB each."""
+    """Return an equal tuple of another model, if there was one, to save 1 KB of memory each."""
     return specs
 
 
 @lru_cache(maxsize=256)
 def _opsets(pairs: tuple[tuple[str, int], ...]) -> Mapping[str, int]:
-    """Versions by domain, shared by all models that import the same ones."""
+    """Return versions by domain, shared by all models that import the same ones."""
     own = (("" if domain == _OWN_DOMAIN else domain, version) for domain, version in pairs)
     return _agreed("opset", tuple(own))
 
@@ -243,13 +252,13 @@ _OWN_DOMAIN: Final = "ai.onnx"
 
 
 def is_memory_address(location: str) -> bool:
-    """Whether a runtime may take the location of external data for an address in its own memory.
+    """Return whether a runtime may take a location of external data for an address in its memory.
 
-    onnxruntime marks tensors that are in memory with the location `*/_ORT_MEM_ADDR_/*`, since 1.23
-    also with `*/_ORT_NATIVE_ENDIAN_MEM_ADDR_/*` (onnxruntime/core/framework/tensorprotoutils.h),
-    and OpenVINO knows the first of them. Then `offset` is an address. Versions differ in whether
-    they accept a mark that was read from a file, and in whether they compare it as text or as a
-    path; no honest file has such a name, however it is written.
+    onnxruntime marks tensors in memory with the location `*/_ORT_MEM_ADDR_/*`, since 1.23 also with
+    `*/_ORT_NATIVE_ENDIAN_MEM_ADDR_/*` (onnxruntime/core/framework/tensorprotoutils.h). OpenVINO
+    knows the first of them. `offset` is then an address. Versions differ in whether they accept
+    such a mark from a file, and in whether they compare it as a string or as a path. No honest file
+    has such a name in any spelling.
     """
     return _MEMORY_ADDRESS.search(location) is not None
 
@@ -258,9 +267,9 @@ _MEMORY_ADDRESS: Final = re.compile(r"_ORT_\w*MEM_ADDR_", re.IGNORECASE)
 
 
 def plain_dtype(name: str) -> str | None:
-    """The name of an element type as `TensorSpec.dtype` has it, None where it is no name of one.
+    """Return the name of an element type as in `TensorSpec.dtype`, or None if it is not known.
 
-    ONNX, ONNX Runtime, NumPy and PyTorch spell them in different ways: FLOAT, tensor(float),
+    ONNX, ONNX Runtime, NumPy and PyTorch spell the same type differently: FLOAT, tensor(float),
     float32, torch.float32.
     """
     inner = _TENSOR_OF.fullmatch(name.casefold().strip())
@@ -278,17 +287,18 @@ _DTYPE_ALIASES: Final[Mapping[str, str]] = {
     **dict.fromkeys(("boolean", "bool_"), "bool"),
     **dict.fromkeys(("long",), "int64"),
     **dict.fromkeys(("str",), "string"),
-    "float4_e2m1fn": "float4e2m1",  # as ml_dtypes and PyTorch have it
+    "float4_e2m1fn": "float4e2m1",  # the spelling of ml_dtypes and PyTorch
     "float8_e8m0fnu": "float8e8m0",
     **{f"float6_{kind}fn": f"float6{kind}" for kind in ("e2m3", "e3m2")},
 }
 
 
 def _agreed(what: str, pairs: Sequence[tuple[str, _V]]) -> dict[str, _V]:
-    """Return a mapping of pairs, of which several may say the same.
+    """Return a mapping of pairs. The same pair may occur several times.
 
     Raises:
-        MalformedMessageError: Two contradict each other: readers differ in which one they take.
+        MalformedMessageError: If two pairs contradict each other. Readers differ in which one they
+            use.
     """
     found: dict[str, _V] = {}
     for key, value in pairs:
@@ -301,7 +311,7 @@ def _agreed(what: str, pairs: Sequence[tuple[str, _V]]) -> dict[str, _V]:
 
 
 def _text(value: object) -> str:
-    """A string of the model. ONNX is proto2, whose strings protobuf hands out unchecked."""
+    """Return a string of the model. protobuf does not check strings of proto2, which ONNX uses."""
     if not isinstance(value, str):
         raise MalformedMessageError("a name in it is not UTF-8")
     if len(value) > SMALL:
@@ -314,13 +324,13 @@ def _dim(dim: Any) -> int | str | None:
 
 
 def _external(model: Any) -> Iterator[ExternalReference]:
-    """One reference per file, with the furthest byte that any tensor needs of it."""
+    """Yield one reference for each file, with the last byte that any tensor needs."""
     found: dict[str, ExternalReference] = {}
     for tensor in tensors(model, only_external=True):
         pairs = [(_text(e.key), _text(e.value)) for e in tensor.external_data]
         entries = _agreed("external data", pairs)
         location = entries.get("location", "")
-        # A `length` of 0 is none: readers take as much as the tensor needs.
+        # Readers treat a `length` of 0 as missing and read as much as the tensor needs.
         size, length = _size(tensor), _count(entries, "length", tensor)
         end = _count(entries, "offset", tensor) + (length or size)
         known = found.get(location)
@@ -339,7 +349,7 @@ def _external(model: Any) -> Iterator[ExternalReference]:
 
 
 def _size(tensor: Any) -> int:
-    """The number of bytes that a tensor has by its shape and type; 0 if that is not known."""
+    """Return the size of a tensor in bytes by its shape and type; 0 if that is not known."""
     size = _bits(_dtype(tensor.data_type))
     if any(dim <= 0 for dim in tensor.dims):
         return 0
@@ -350,7 +360,7 @@ def _size(tensor: Any) -> int:
 
 @cache
 def _bits(dtype: str) -> int:
-    """The bits of one element, as ONNX packs them; 0 for strings, which cannot be external."""
+    """Return the bits of one element as ONNX packs it; 0 for strings, which cannot be external."""
     if dtype in _WIDTHS:
         return _WIDTHS[dtype]
     width = _WIDTH.match(dtype)
@@ -358,13 +368,13 @@ def _bits(dtype: str) -> int:
 
 
 _WIDTHS: Final[Mapping[str, int]] = {"float": 32, "double": 64, "bool": 8}
-"""Element types whose names do not have their width."""
+"""The widths of element types whose names do not contain it."""
 
 _WIDTH: Final = re.compile(r"(?:bfloat|complex|float|u?int)([0-9]{1,3})(?![0-9])")
-"""How every other one of `TensorProto.DataType` has it: `int4`, `float8e4m3fn`, `complex64`."""
+"""The width in all other names of `TensorProto.DataType`: `int4`, `float8e4m3fn`, `complex64`."""
 
 _MOST_BITS: Final = 1 << 66
-"""Eight exabytes: more than any file has, and no number that takes time to multiply."""
+"""Eight exabytes: larger than any file, and fast to multiply."""
 
 
 def _count(entries: Mapping[str, str], key: str, tensor: Any) -> int:
@@ -378,12 +388,12 @@ def _count(entries: Mapping[str, str], key: str, tensor: Any) -> int:
 
 @cache
 def load_messages() -> ModuleType:
-    """ONNX's generated protobuf messages, without the rest of the `onnx` package.
+    """Import ONNX's generated protobuf messages, without the rest of the `onnx` package.
 
-    `import onnx` also loads numpy, ml_dtypes and the C++ checker: five times the start-up of
-    `provenance check`, for nothing that it uses. Loading the one generated module by its file is
-    the only use of a name that `onnx` does not document; tests/artifacts/test_onnx_model.py fails
-    when it moves, and then the documented package is used.
+    `import onnx` also loads numpy, ml_dtypes and the C++ checker, which are not needed and multiply
+    the start-up time of `provenance check` by five. Loading the generated module from its file is
+    the only use of an undocumented name of `onnx`. If the file moves, the documented package is
+    imported instead, and tests/artifacts/test_onnx_model.py fails.
     """
     loaded = sys.modules.get("onnx.onnx_ml_pb2")
     if loaded is not None:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What of an ONNX message has to be parsed, while every byte of it is hashed.
+"""Reduce an ONNX message to the fields that must be parsed, while hashing every byte of it.
 
-protobuf cannot leave out fields, and the facts are a sliver of a model: opsets, inputs, outputs,
-and tensors that keep their data elsewhere. This walks the wire format
-(https://protobuf.dev/programming-guides/encoding/), passes over everything else and hands the rest
-to protobuf. tests/artifacts/test_onnx_wire.py compares the facts with those of a full parse. What
-protobuf's implementations may read in several ways is refused: a field that is passed over must be
-one that no runtime finds. Time and memory are bounded by what is kept, not by the file's size.
+The facts are a tiny part of a model (opsets, inputs, outputs, external tensors), and protobuf
+cannot skip fields. This module reads the wire format
+(https://protobuf.dev/programming-guides/encoding/), skips all other fields, and leaves the rest for
+protobuf to parse. tests/artifacts/test_onnx_wire.py compares the facts with those of a full parse.
+
+Encodings that implementations of protobuf read differently are refused: a runtime must not find a
+field that is skipped here. Time and memory are bounded by what is kept, not by the file's size.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from provenance.artifacts import limits
 from provenance.artifacts.digest import HashingReader, SeekingReader
 
 SMALL: Final = 4096
-"""Bytes up to which a message is read at once. No name or location is longer."""
+"""Bytes of the largest message that is read at once. Longer names and locations are refused."""
 
 SMALL_TENSOR: Final = 256
-"""Bytes up to which a tensor is kept with its data."""
+"""Bytes of the largest tensor that is kept with its data."""
 
 LOCATION: Final = b"location"
 """The key under which a tensor names the file with its data (onnx.proto, external_data)."""
@@ -44,7 +45,7 @@ _NUMBERS: Final = frozenset(
         _DIMS,
     }
 )
-"""The numbers outside `_FACTS` that the facts are read from."""
+"""The numeric fields outside `_FACTS` that the facts need."""
 
 _NAME: Final = "onnx.TensorProto.name"
 _FACTS: Final = frozenset(
@@ -55,31 +56,32 @@ _FACTS: Final = frozenset(
         "onnx.TensorProto.external_data",
     }
 )
-"""Messages that are kept whole, apart from `_PROSE`."""
+"""Messages that are kept completely, except for `_PROSE`."""
 
 _PROSE: Final = frozenset({"doc_string", "metadata_props"})
-"""What people write about a part of a model."""
+"""Fields with documentation, which are skipped everywhere."""
 
 _MAY_BE_EXTERNAL: Final = re.compile(rb"\x70[\x01\x81]|[\x6a\xea\xf0]")
-"""What every encoding of `data_location: EXTERNAL`, and of any `external_data`, has in it."""
+"""Matches every encoding of `data_location: EXTERNAL` and of `external_data`."""
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-_MAX_DEPTH: Final = 100  # protobuf's own limit of nesting
+_MAX_DEPTH: Final = 100  # protobuf's own limit on nesting
 _MAX_TAG: Final = (1 << 32) - 1
 _MAX_LENGTH: Final = 5
-"""Bytes that a length may be written in: more, and C++ refuses it."""
+"""Bytes in which a length may be encoded. protobuf in C++ refuses more."""
 
 
 class MalformedMessageError(ValueError):
-    """The bytes are not such a message. The message says why, in a clause."""
+    """The bytes are not a valid message. The error message is a clause that says why."""
 
 
 def without_weights(reader: HashingReader, size: int, descriptor: Any) -> bytes:
-    """A ModelProto of `size` bytes, re-encoded with only what its facts are read from.
+    """Return a ModelProto of `size` bytes, re-encoded with only the fields that the facts need.
 
     Raises:
-        MalformedMessageError: It is not a message of this kind, or its structure is too large.
-        EOFError: The file is shorter than `size`.
+        MalformedMessageError: If the bytes are not a message of this type, or its structure is too
+            large.
+        EOFError: If the file is shorter than `size`.
     """
     if size <= SMALL:
         return reader.read(size)
@@ -88,46 +90,46 @@ def without_weights(reader: HashingReader, size: int, descriptor: Any) -> bytes:
 
 @cache
 def reaches_tensor(descriptor: Any) -> bool:
-    """Whether a tensor can stand somewhere below a message of this type, or is one."""
+    """Return whether a message of this type is a tensor, or can contain one at any depth."""
     seen: set[str] = set()
     todo = [descriptor]
     while todo:
-        here = todo.pop()
-        if here.full_name == _TENSOR:
+        message = todo.pop()
+        if message.full_name == _TENSOR:
             return True
-        if here.full_name not in seen:
-            seen.add(here.full_name)
-            todo += [f.message_type for f in here.fields if f.message_type is not None]
+        if message.full_name not in seen:
+            seen.add(message.full_name)
+            todo += [f.message_type for f in message.fields if f.message_type is not None]
     return False
 
 
 def tensors(message: Any, *, only_external: bool = False) -> Iterator[Any]:
-    """Yield every tensor anywhere below `message`: initializers, attributes, subgraphs, functions.
+    """Yield every tensor in `message`: in initializers, attributes, subgraphs and functions.
 
-    By the message definitions, so that no place is forgotten. With `only_external`, nodes whose
-    bytes show that they hold no external tensor are passed over.
+    The search follows the message definitions, so that it misses no place. With `only_external`,
+    only external tensors are yielded, and nodes whose bytes rule out such a tensor are skipped.
     """
     stack = [message]
     while stack:
-        here = stack.pop()
-        kind = here.DESCRIPTOR.full_name
+        current = stack.pop()
+        kind = current.DESCRIPTOR.full_name
         if kind == _TENSOR:
-            if not only_external or is_external(here):
-                yield here
+            if not only_external or is_external(current):
+                yield current
             continue
-        long = only_external and kind == _NODE and len(here.attribute) > 1
-        if long and _MAY_BE_EXTERNAL.search(here.SerializePartialToString()) is None:
+        long = only_external and kind == _NODE and len(current.attribute) > 1
+        if long and _MAY_BE_EXTERNAL.search(current.SerializePartialToString()) is None:
             continue
-        for name, repeated in _leads_to_tensors(here.DESCRIPTOR):
+        for name, repeated in _fields_with_tensors(current.DESCRIPTOR):
             if repeated:
-                stack.extend(getattr(here, name))
-            elif here.HasField(name):
-                stack.append(getattr(here, name))
+                stack.extend(getattr(current, name))
+            elif current.HasField(name):
+                stack.append(getattr(current, name))
 
 
 @cache
-def _leads_to_tensors(descriptor: Any) -> tuple[tuple[str, bool], ...]:
-    """The fields of a message type below which a tensor can stand, and whether each repeats."""
+def _fields_with_tensors(descriptor: Any) -> tuple[tuple[str, bool], ...]:
+    """Return the fields of a message type that can contain a tensor, and whether each repeats."""
     return tuple(
         (f.name, f.is_repeated)
         for f in descriptor.fields
@@ -136,12 +138,12 @@ def _leads_to_tensors(descriptor: Any) -> tuple[tuple[str, bool], ...]:
 
 
 def is_external(tensor: Any) -> bool:
-    """Whether a tensor keeps its data outside the model, or names a place for it."""
+    """Return whether a tensor keeps its data outside the model, or names a location for it."""
     return bool(tensor.data_location == EXTERNAL or tensor.external_data)
 
 
 def _refers_outside(small: bytes, descriptor: Any) -> bool:
-    """Whether a tensor in a small message is external, or names a location."""
+    """Return whether a tensor in a small message is external, or names a location."""
     if LOCATION in small:
         return True
     if _MAY_BE_EXTERNAL.search(small) is None:
@@ -170,7 +172,7 @@ class _Walk:
         *,
         is_fact: bool = False,
     ) -> bytes:
-        """What is kept of a message; where `is_fact`, all of it apart from `_PROSE`."""
+        """Return the part of a message that is kept: with `is_fact`, all except `_PROSE`."""
         if depth > _MAX_DEPTH:
             raise MalformedMessageError("its messages are nested too deeply")
         end = reader.position + size
@@ -206,12 +208,12 @@ class _Walk:
     def _body(
         self, reader: HashingReader, length: int, field: Any, depth: int, *, is_fact: bool
     ) -> bytes | None:
-        """What is kept of a length-delimited field; None if nothing of it is needed."""
+        """Return the part of a length-delimited field that is kept, or None if it is not needed."""
         nested = None if field is None else field.message_type
         if field is None or field.name in _PROSE:
             reader.skip(length)
             return None
-        if field.full_name == _DIMS:  # packed: as many as there are
+        if field.full_name == _DIMS:  # packed
             self._count(length)
             return reader.read(length)
         if nested is None:
@@ -252,25 +254,26 @@ class _Walk:
 
 @cache
 def _run(tag: bytes, wire: int) -> re.Pattern[bytes]:
-    """A run of one repeated scalar: the numbers of a tree ensemble come by the million."""
+    """Return a pattern for a run of one repeated scalar. A tree ensemble can have millions."""
     value = {_VARINT: rb"[\x80-\xff]{0,9}[\x00-\x7f]", _FIXED32: rb".{4}", _FIXED64: rb".{8}"}[wire]
     return re.compile(rb"(?:" + re.escape(tag) + value + rb")*+", re.DOTALL)
 
 
 def _tag(reader: HashingReader, end: int) -> int:
-    """The number and the wire type of a field, in the one way in which protobuf writes them.
+    """Read the tag of a field (its number and wire type), which must be encoded as protobuf does.
 
-    Protobuf in C++, and with it onnxruntime, drops what a tag has above 32 bits; in Python it
-    refuses the message. A tag of 33 bits is then an unknown field here, and a tensor there.
+    protobuf in C++, which onnxruntime uses, ignores the bits of a tag above 32; in Python it
+    refuses the message. A tag of 33 bits could be an unknown field here but a tensor for
+    onnxruntime.
 
     Raises:
-        MalformedMessageError: It is written in another way, or names no field.
+        MalformedMessageError: If the tag is encoded in another way, or has no field number.
     """
     begins = reader.position
     tag = _varint(reader, end)
     size = reader.position - begins
     if tag > _MAX_TAG or tag >> 3 == 0 or size != len(_encode(tag)):
-        raise MalformedMessageError("the tag of a field in it is not one that protobuf writes")
+        raise MalformedMessageError("the tag of a field is not encoded as protobuf does")
     return tag
 
 
@@ -278,7 +281,7 @@ def _length(reader: HashingReader, end: int) -> int:
     begins = reader.position
     length = _varint(reader, end)
     if reader.position - begins > _MAX_LENGTH:
-        raise MalformedMessageError("the length of a field in it is not one that protobuf writes")
+        raise MalformedMessageError("the length of a field is not encoded as protobuf does")
     return length
 
 

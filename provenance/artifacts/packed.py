@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeping JSON text and values in memory, in bounded multiples of the size of their files.
+"""Keep JSON text and values in memory that is proportional to the size of their files.
 
-A realistic sidecar of 3 KB takes 11 KB when it is parsed, and is kept that way. A hostile file of
-`[],[],…` takes 24 times its size. Such an object is kept packed instead: in about its own size,
-and unpacked when it is looked into.
+A typical sidecar of 3 KB takes 11 KB once parsed, and is kept parsed. A hostile file of `[],[],…`
+takes 24 times its size. Such an object is kept packed, in about the size of its file, and unpacked
+on access.
 """
 
 from __future__ import annotations
@@ -15,40 +15,41 @@ from functools import lru_cache
 from typing import Any, Final
 
 _SPARSE: Final = 20
-"""Bytes of JSON for each value in it, from which on it takes about six times its size at most."""
+"""Bytes of JSON per value. With more bytes per value, a parsed object takes at most about six times
+the size of its file."""
 
 _SMALL: Final = 64 * 1024
-"""Bytes of the largest file of which the value is kept as it is."""
+"""Bytes of the largest file whose value is kept parsed."""
 
 _RECENT: Final = 3
-"""Packed objects that are kept unpacked: 4 MiB of JSON can take 100 MB."""
+"""Number of packed objects that are cached unpacked: 4 MiB of JSON can take 100 MB."""
 
 
 def pack(data: bytes) -> bytes:
-    """The UTF-8 text that `data` is, compressed."""
+    """Compress UTF-8 text."""
     return zlib.compress(data, level=1)
 
 
 def unpack(packed: bytes) -> str:
-    """The text that `pack` packed."""
+    """Return the text that `pack` compressed."""
     return zlib.decompress(packed).decode("utf-8")
 
 
 def kept(value: Mapping[str, Any], data: bytes) -> Mapping[str, Any]:
-    """Return the JSON object in `data` as it is to be kept: packed if it takes too much memory."""
+    """Return `value`, the JSON object in `data`, or a packed copy if it takes too much memory."""
     if len(data) <= _SMALL and sum(map(data.count, (b",", b"[", b"{"))) * _SPARSE <= len(data):
         return value
     return PackedObject(value)
 
 
 class PackedObject(Mapping[str, Any]):
-    """A JSON object that is unpacked when it is looked into."""
+    """A JSON object that is unpacked on access."""
 
     __slots__ = ("_packed",)
 
     def __init__(self, value: Mapping[str, Any]) -> None:
-        # `marshal` is for this process alone: it reads nothing that comes from elsewhere. Copied,
-        # because it cuts its buffer to size, and the heap loses what is cut off: a fifth.
+        # `marshal` is safe, because only this process reads what it writes. The bytes are copied,
+        # because `marshal` truncates its buffer, and the heap loses the rest: a fifth.
         self._packed = bytes(memoryview(marshal.dumps(dict(value))))
 
     @property
@@ -67,7 +68,7 @@ class PackedObject(Mapping[str, Any]):
 
 
 class PackedMembers(Mapping[str, Any]):
-    """A JSON object of which each member is packed by itself: a small one costs no large one."""
+    """A JSON object whose members are packed separately, so that a small one is fast to read."""
 
     __slots__ = ("_members",)
 

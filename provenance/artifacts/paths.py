@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening files below a root, and nowhere else.
+"""Open files below a root folder, and only there.
 
-A path in a registry, a sidecar or a model is a claim by whoever wrote that file. `Tree` opens it
-only if it stays below the root after every link is resolved, and only if it is a regular file:
-a FIFO would hang the gate, a device would never end. The walk goes folder by folder with
-`O_NOFOLLOW`, so that swapping a folder for a link between check and open fails instead of escaping.
+A path in a registry, a sidecar or a model cannot be trusted. `Tree` opens it only if it stays below
+the root after all symbolic links are resolved, and only if it is a regular file: reading a FIFO
+could block forever, and reading a device might never end. `Tree` opens one folder after the other
+with `O_NOFOLLOW`, so that replacing a folder by a link between check and open fails instead of
+leaving the root.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from provenance.frozen import dataclass
 
 
 class FileProblem(enum.Enum):
-    """Why a path did not become an open file."""
+    """Why a path could not be opened."""
 
     MISSING = "missing"
     UNSAFE = "unsafe"
@@ -37,11 +38,11 @@ class FileProblem(enum.Enum):
 
 
 class FileError(InputError):
-    """A path that cannot be opened as the regular file below the root that it should be.
+    """A path that cannot be opened as a regular file below the root.
 
     Attributes:
         problem: The kind of problem, for callers that turn it into a finding.
-        path: The path relative to the root, as far as it is known.
+        path: The path relative to the root, or as it was given if it has no such form.
     """
 
     def __init__(self, problem: FileProblem, path: str, message: str, *, help: str | None = None):
@@ -50,20 +51,20 @@ class FileError(InputError):
         self.path = path
 
     def __reduce__(self) -> tuple[object, ...]:
-        """How it is sent to another process: by default an error is made of its message alone."""
+        """Support pickling: by default, an exception is rebuilt from its message alone."""
         return FileError, (self.problem, self.path, self.message), {"help": self.help}
 
     def kept(self) -> FileError:
-        """The same error without where it was raised, which holds on to all that was at hand."""
+        """Return this error without its traceback, which would keep the frames in memory."""
         self.__cause__ = self.__context__ = self.__traceback__ = None
         return self
 
 
 class PointerError(FileError):
-    """A Git LFS pointer where a file should be.
+    """A Git LFS pointer in place of a file.
 
     Attributes:
-        oid: The SHA-256 of the file that it stands for, or None if it does not say.
+        oid: The SHA-256 of the file that the pointer represents, or None if it names none.
     """
 
     def __init__(self, path: str, oid: str | None) -> None:
@@ -71,14 +72,14 @@ class PointerError(FileError):
         self.oid = oid
 
     def __reduce__(self) -> tuple[object, ...]:
-        """As that of `FileError`."""
+        """Support pickling, as `FileError` does."""
         return PointerError, (self.path, self.oid)
 
 
 IS_POINTER: Final = "is a Git LFS pointer, not the file itself; run `git lfs pull`"
 
 FETCH: Final = "Fetch the file: git lfs pull"
-"""The next step, for those who publish the file and for those who use it."""
+"""The next step, for publishers and consumers."""
 
 _CHUNK: Final = 1 << 20
 
@@ -98,7 +99,7 @@ _HAS_DIR_FD = os.open in os.supports_dir_fd
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A folder below which files are opened. `root` is absolute and free of links."""
+    """A folder below which files are opened. `root` is absolute and contains no links."""
 
     root: Path
     confined: bool = True
@@ -106,13 +107,13 @@ class Tree:
 
     @classmethod
     def at(cls, folder: Path, *, confined: bool = True) -> Tree:
-        """The tree below `folder`.
+        """Return the tree below `folder`.
 
-        With `confined` false, links may lead out of it: for a folder whose links the user made,
-        as a download cache does. Paths that leave it by themselves are refused all the same.
+        If `confined` is false, links may lead out of the tree: some folders, such as download
+        caches, consist of such links. Paths that leave the tree through `..` are still refused.
 
         Raises:
-            InputError: `folder` is not a folder.
+            InputError: If `folder` is not a folder.
         """
         root = Path(os.path.realpath(folder))
         if not root.is_dir():
@@ -120,18 +121,19 @@ class Tree:
         return cls(root, confined)
 
     def keeping_folders(self) -> Self:
-        """Return the same tree for one pass of reading many files.
+        """Return the same tree, for reading many files in one pass.
 
-        It keeps the folders open that were reached without following a link. A folder that is
-        replaced meanwhile, by a link or by another folder, is still read as it was opened.
+        It keeps the folders that it opens open. If a folder is then replaced by a link or by
+        another folder, files are still read from the folder that was opened.
         """
         return replace(self, _folders=OpenFolders())
 
     def resolve(self, path: str) -> str:
-        """`path` (relative, `/`-separated) as a normal path below the root, links resolved.
+        """Return `path` (relative, `/`-separated) as a normalized path with all links resolved.
 
         Raises:
-            FileError: The path is empty, absolute, holds a NUL or a backslash, or leaves the root.
+            FileError: If the path is empty or absolute, contains a NUL or a backslash, or leaves
+                the root.
         """
         reason = refusal(path)
         if reason is not None:
@@ -148,37 +150,38 @@ class Tree:
         return relative.replace(os.sep, "/")
 
     def open(self, path: str) -> BinaryIO:
-        """The regular file at `path`, open for reading, unbuffered.
+        """Open the regular file at `path` for reading, unbuffered.
 
         Raises:
-            FileError: It is missing, not below the root, not a regular file, or not readable.
+            FileError: If the file is missing, not below the root, not regular, or not readable.
         """
         return _regular(self._descriptor(path), path)
 
     def read(self, path: str, limit: int) -> bytes:
-        """All bytes of the file at `path`, at most `limit`.
+        """Return the bytes of the file at `path`, at most `limit`.
 
         Raises:
-            FileError: As `open`, or the file is larger than `limit`.
+            FileError: As for `open`, or if the file is larger than `limit`.
         """
         return _contents(self._descriptor(path), path, limit)
 
     def read_if_there(self, path: str, limit: int) -> bytes | None:
-        """As `read`, but None where nothing lies at `path`: that of many files is not worth an
-        error each.
+        """Return the bytes of the file at `path`, or None if it is missing.
+
+        For many optional files this is faster than an exception for each.
 
         Raises:
-            FileError: As `read`.
+            FileError: As for `read`, except for a missing file.
         """
         folder, _, name = path.rpartition("/")
-        here = self._folders.get(folder) if self._folders else None
-        if here is not None and _NORMAL.fullmatch(path):
+        parent = self._folders.get(folder) if self._folders else None
+        if parent is not None and _NORMAL.fullmatch(path):
             try:
-                descriptor = os.open(name, _FLAGS, dir_fd=here)
-            except FileNotFoundError:  # no link either
+                descriptor = os.open(name, _FLAGS, dir_fd=parent)
+            except FileNotFoundError:  # not even a broken link
                 return None
             except OSError:
-                pass  # `read` says why
+                pass  # `read` raises the right error
             else:
                 return _contents(descriptor, path, limit)
         try:
@@ -189,11 +192,11 @@ class Tree:
             raise
 
     def target(self, path: str) -> Path:
-        """Where to write the file at `path`. Its folder may be reached by links inside the root.
+        """Return where to write the file at `path`. Its folder may be reached through links.
 
         Raises:
-            FileError: As `resolve`, or something else than a regular file is there: a link is not
-                followed, because what it leads to is not what was meant to be written.
+            FileError: As for `resolve`, or if something other than a regular file exists there. A
+                link is not followed: writing through it would change another file.
         """
         folder, _, name = os.path.normpath(path).rpartition("/")
         reason = unsafe_reason(path)
@@ -201,17 +204,17 @@ class Tree:
             raise FileError(FileProblem.UNSAFE, path, f"{path!r} {reason or 'is a folder'}")
         target = self.root / self.resolve(folder or ".") / name
         if os.path.lexists(target) and not stat.S_ISREG(mode := target.lstat().st_mode):
-            message = f"{path!r} is {_kind(mode)}, where a file is to be written"
+            message = f"{path!r} is {_kind(mode)}, expected a regular file"
             raise FileError(FileProblem.IRREGULAR, path, message)
         return target
 
     def exists(self, path: str) -> bool:
-        """Whether anything lies at `path` below the root (also a dangling or foreign link)."""
+        """Return whether anything exists at `path`, even a broken link or one out of the root."""
         safe = unsafe_reason(path) is None
         return safe and os.path.lexists(f"{self.root}/{os.path.normpath(path)}")
 
     def _descriptor(self, path: str) -> int:
-        """The file at `path`, whatever it is, open for reading. Raises FileError."""
+        """Open what is at `path`, of any file type, for reading. Raises FileError."""
         descriptor = self._open_without_links(path)
         if descriptor is not None:
             return descriptor
@@ -220,15 +223,15 @@ class Tree:
             return self._open_descriptor(relative)
         except OSError as e:
             link = self.root / os.path.normpath(path)
-            # In a cache of downloads, what was not fetched is missing, link or not.
+            # In a download cache, a broken link means that the file was not fetched.
             dangling = FileProblem.IRREGULAR if self.confined else FileProblem.MISSING
-            raise _trouble_of_link(link, path, dangling) or _trouble_of(e, path) from e
+            raise _link_error(link, path, dangling) or _file_error(e, path) from e
 
     def _open_without_links(self, path: str) -> int | None:
-        """The file at `path` where no link is on the way to it, as is usual; None elsewhere.
+        """Open the file at `path`, or return None if there may be a link on the way to it.
 
-        The walk follows no link, so that what it reaches needs no resolving: half the time of
-        opening a small file.
+        Most paths contain no link. Opening them without following links needs no `realpath`, which
+        halves the time for a small file.
         """
         if not self.confined or not _HAS_DIR_FD:
             return None
@@ -236,75 +239,75 @@ class Tree:
             return None
         try:
             return self._open_descriptor(os.path.normpath(path))
-        except FileNotFoundError as e:  # no link either
-            raise _trouble_of(e, path) from e
+        except FileNotFoundError as e:  # not even a broken link
+            raise _file_error(e, path) from e
         except OSError:
-            return None  # tried again by the path with its links resolved, which says why
+            return None  # the caller tries again with links resolved, and raises the right error
 
     def _open_descriptor(self, relative: str) -> int:
-        # Windows has no walk by descriptor; resolve() has refused what leaves.
+        # Windows cannot open relative to a descriptor; resolve() has refused paths that leave.
         if not _HAS_DIR_FD or not self.confined:
             return os.open(os.path.normpath(self.root / relative), _FLAGS)
         folder, _, name = relative.rpartition("/")
-        here = self._folders.get(folder) if self._folders else None
-        if here is not None:
-            return os.open(name, _FLAGS, dir_fd=here)
-        here = self._open_folder(folder)
+        parent = self._folders.get(folder) if self._folders else None
+        if parent is not None:
+            return os.open(name, _FLAGS, dir_fd=parent)
+        parent = self._open_folder(folder)
         try:
-            return os.open(name, _FLAGS, dir_fd=here)
+            return os.open(name, _FLAGS, dir_fd=parent)
         finally:
-            if self._folders is None or not self._folders.keep(folder, here):
-                os.close(here)
+            if self._folders is None or not self._folders.keep(folder, parent):
+                os.close(parent)
 
     def _open_folder(self, folder: str) -> int:
-        here = os.open(self.root, os.O_RDONLY | _DIRECTORY)
+        descriptor = os.open(self.root, os.O_RDONLY | _DIRECTORY)
         for name in folder.split("/") if folder else ():
             try:
-                below = os.open(name, os.O_RDONLY | _DIRECTORY | _NOFOLLOW, dir_fd=here)
+                child = os.open(name, os.O_RDONLY | _DIRECTORY | _NOFOLLOW, dir_fd=descriptor)
             finally:
-                os.close(here)
-            here = below
-        return here
+                os.close(descriptor)
+            descriptor = child
+        return descriptor
 
 
 _NORMAL: Final = re.compile(r"(?:[\w-][\w.-]*+/)*+[\w-][\w.-]*+", re.ASCII)
-"""Most paths: they are safe, and are what `normpath` makes of them."""
+"""Matches most paths: those that are safe and that `normpath` does not change."""
 
 
 def unsafe_reason(path: str) -> str | None:
-    """Why `path` may not be opened, whatever lies on disk; None where it may be tried."""
+    """Return why `path` is never opened, independent of the disk, or None if it may be."""
     if not path:
         return "is empty"
     if "\0" in path:
-        return "holds a NUL"
+        return "contains a NUL"
     if "\\" in path:
-        return "holds a backslash; paths here use '/'"
+        return "contains a backslash; use '/' in paths"
     if path.startswith("/") or (len(path) > 1 and path[1] == ":"):
         return "is an absolute path"
     return None
 
 
 def refusal(path: str) -> str | None:
-    """Why a path from the root is refused without looking at the disk; None if it may be tried."""
+    """Return why a path from the root is refused without looking at the disk, or None."""
     normal = os.path.normpath(path)
     leaves = normal == ".." or normal.startswith("../")
     return unsafe_reason(path) or ("leaves the repository" if leaves else None)
 
 
 def read_named_file(path: Path, limit: int) -> bytes:
-    """All bytes of a file that the user named, through links, at most `limit`.
+    """Return the bytes of a file that the user named, at most `limit`. Links are followed.
 
     Raises:
-        FileError: It is missing, not a regular file, not readable, or too large.
+        FileError: If the file is missing, not regular, not readable, or too large.
     """
     return _contents(_named_descriptor(path), str(path), limit)
 
 
 def open_named_file(path: Path) -> BinaryIO:
-    """A file that the user named, through links, open for reading, unbuffered.
+    """Open a file that the user named for reading, unbuffered. Links are followed.
 
     Raises:
-        FileError: It is missing, not a regular file, or not readable.
+        FileError: If the file is missing, not regular, or not readable.
     """
     return _regular(_named_descriptor(path), str(path))
 
@@ -313,16 +316,16 @@ def _named_descriptor(path: Path) -> int:
     try:
         return os.open(path, os.O_RDONLY | _NONBLOCK | _BINARY)
     except (OSError, ValueError) as e:
-        link = _trouble_of_link(path, str(path), FileProblem.MISSING)
-        raise link or _trouble_of(e, str(path)) from e
+        link = _link_error(path, str(path), FileProblem.MISSING)
+        raise link or _file_error(e, str(path)) from e
 
 
 def _regular(descriptor: int, path: str) -> BinaryIO:
     """Return the open file as a stream, at its beginning.
 
     Raises:
-        FileError: It is not a regular file, cannot be read, or is a Git LFS pointer. Then it is
-            closed.
+        FileError: If the file is not regular, cannot be read, or is a Git LFS pointer. The
+            descriptor is then closed.
     """
     try:
         if len(_POINTER) <= _size(descriptor, path) <= POINTER_SIZE:
@@ -330,7 +333,7 @@ def _regular(descriptor: int, path: str) -> BinaryIO:
                 data = os.read(descriptor, POINTER_SIZE + 1)
                 os.lseek(descriptor, 0, os.SEEK_SET)
             except OSError as e:
-                raise _trouble_of(e, path) from e
+                raise _file_error(e, path) from e
             _refuse_pointer(data, path)
         return cast(BinaryIO, io.FileIO(descriptor, "rb"))
     except BaseException:
@@ -339,12 +342,12 @@ def _regular(descriptor: int, path: str) -> BinaryIO:
 
 
 def _contents(descriptor: int, path: str, limit: int) -> bytes:
-    """All bytes of the open file, which is closed. Raises FileError as `Tree.read`."""
+    """Return the bytes of an open file and close it. Raises FileError as `Tree.read` does."""
     try:
         size = _size(descriptor, path)
         if size > limit:
             raise too_large(path, limit)
-        # Of a small file, one read gives all of it, unless it is written to meanwhile.
+        # One read returns a whole small file, unless it is being written to.
         data = os.read(descriptor, min(size, _CHUNK) + 1)
         if len(data) != size:
             parts, length = [data], len(data)
@@ -355,7 +358,7 @@ def _contents(descriptor: int, path: str, limit: int) -> bytes:
                 length += len(part)
             data = b"".join(parts)
     except OSError as e:
-        raise _trouble_of(e, path) from e
+        raise _file_error(e, path) from e
     finally:
         os.close(descriptor)
     _refuse_pointer(data, path)
@@ -365,7 +368,7 @@ def _contents(descriptor: int, path: str, limit: int) -> bytes:
 
 
 def _size(descriptor: int, path: str) -> int:
-    """The size of an open file. Raises FileError where it is not a regular one."""
+    """Return the size of an open file. Raises FileError if the file is not regular."""
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
         kind = _kind(found.st_mode)
@@ -379,33 +382,33 @@ def _refuse_pointer(data: bytes, path: str) -> None:
 
 
 def is_pointer(data: bytes) -> bool:
-    """Whether the content of a file is a Git LFS pointer."""
+    """Return whether the content of a file is a Git LFS pointer."""
     return len(data) <= POINTER_SIZE and data.partition(b"\n")[0] == _POINTER
 
 
 def pointed_to(data: bytes) -> str | None:
-    """Return the SHA-256 of what a Git LFS pointer stands for; None if it does not name it."""
+    """Return the SHA-256 in a Git LFS pointer, or None if it has none."""
     oid = _OID.search(data) if is_pointer(data) else None
     return oid[1].decode() if oid else None
 
 
 def too_large(path: str, limit: int) -> FileError:
-    """The error for a file of more than `limit` bytes."""
-    message = f"{path!r} is larger than {limit:,} bytes, the most that is read"
+    """Return the error for a file of more than `limit` bytes."""
+    message = f"{path!r} is larger than {limit:,} bytes, the limit for this file"
     return FileError(FileProblem.TOO_LARGE, path, message)
 
 
 def join(folder: str, path: str) -> str:
-    """`path` as seen from the root, where `path` is relative to `folder` (both `/`-separated)."""
+    """Return `path`, which is relative to `folder`, relative to the root. Both use `/`."""
     if unsafe_reason(path) is not None:
         return path
     return os.path.normpath(f"{folder or '.'}/{path}")
 
 
 def relative(folder: str, path: str) -> str:
-    """`path` as a name relative to `folder`; both are relative to the root, `/`-separated."""
+    """Return `path` relative to `folder`. Both are relative to the root and use `/`."""
     above, slash, name = path.rpartition("/")
-    is_outer = folder.startswith(path)  # perhaps one of the folders on the way back
+    is_outer = folder.startswith(path)  # `path` may be `folder` or a folder above it
     if not is_outer and _NORMAL.fullmatch(name) and (above or not slash):
         return _way(folder, above) + name
     return os.path.relpath(path, folder or ".").replace(os.sep, "/")
@@ -413,13 +416,16 @@ def relative(folder: str, path: str) -> str:
 
 @lru_cache(maxsize=256)
 def _way(folder: str, to: str) -> str:
-    """What `relative` puts before the name of a file in the folder `to`."""
+    """Return the prefix for the name of a file in the folder `to`, relative to `folder`."""
     way = os.path.relpath(to or ".", folder or ".").replace(os.sep, "/")
     return "" if way == "." else f"{way}/"
 
 
-def _trouble_of_link(at: Path, path: str, dangling: FileProblem) -> FileError | None:
-    """What is wrong with the link at `at`, where it leads to itself, or nowhere: `dangling`."""
+def _link_error(at: Path, path: str, dangling: FileProblem) -> FileError | None:
+    """Return the error for a link at `at` that is broken or leads to itself, or None.
+
+    A broken link has the problem `dangling`.
+    """
     try:
         if not at.is_symlink():
             return None
@@ -433,10 +439,10 @@ def _trouble_of_link(at: Path, path: str, dangling: FileProblem) -> FileError | 
         return FileError(FileProblem.IRREGULAR, path, f"{path!r} is a link that leads to itself")
     except ValueError:  # a NUL in the name
         return None
-    return None  # it was made while the file was read
+    return None  # the target appeared in the meantime
 
 
-def _trouble_of(e: OSError | ValueError, path: str) -> FileError:
+def _file_error(e: OSError | ValueError, path: str) -> FileError:
     if not isinstance(e, OSError):  # a NUL in a name
         return FileError(FileProblem.UNSAFE, path, f"{path!r}: {e}")
     if e.errno in (errno.ENOENT, errno.ENOTDIR):

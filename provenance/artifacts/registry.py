@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The registry: the JSON index of a repository's models, and its rows.
 
-A registry is an object whose `models` is a list of rows; `FieldNames` says what another one calls
-them. Wrong types inside a row do not stop the reading: a row keeps its fields verbatim, its typed
-properties are None where the value has another type, and rule REG101 names the field. Only what is
-no registry at all is an error here.
+A registry is an object whose `models` is a list of rows; `FieldNames` maps other names to these. A
+value of the wrong type in a row does not stop the reading: the row keeps its fields verbatim, the
+typed property is None, and rule REG101 reports the field. Reading fails only if the file is not a
+registry at all.
 """
 
 from __future__ import annotations
@@ -46,50 +46,50 @@ FIELDS: Final = (
     "notes",
     "description",
 )
-"""The fields that this project reads. Other fields are a registry's own, and signed verbatim."""
+"""The fields that this project reads. Other fields are ignored, but signed verbatim."""
 
 ITSELF: Final = "."
-"""`FieldNames.rows` of a registry that is the list of rows itself."""
+"""The value of `FieldNames.rows` for a registry that is itself the list of rows."""
 
 INT8_MODES: Final = ("dynamic", "qat", "static")
 """Values of `quant_mode` for which the runtime opens `<stem>.int8.onnx` instead."""
 
 OTHER_MODES: Final = ("fp32", "fp16", "bf16", "none")
-"""Values of `quant_mode` for which it opens the `.onnx` itself."""
+"""Values of `quant_mode` for which the runtime opens the `.onnx` file itself."""
 
 INT8_SUFFIX: Final = ".int8.onnx"
-"""How the file of an int8 variant ends."""
+"""The end of the file name of an int8 variant."""
 
 MAX_ID: Final = 128
-"""Characters of an id: it stands in every message about its row."""
+"""Characters of an id. It is part of every message about its row."""
 
 DIGEST_FIELDS: Final = ("sha256", "int8_sha256", "external_data_sha256")
 
 
 @dataclass(frozen=True)
 class FieldNames:
-    """What a registry calls the list of its rows, and the fields of `FIELDS` in a row.
+    """The names in a registry for its list of rows, and for the fields of `FIELDS` in a row.
 
-    Rules, messages and documents speak of fields by this project's names; only where a registry is
-    read, edited or pointed at are its own names used.
+    Rules, messages and documents use this project's names. The registry's own names are used only
+    to read it, to edit it, and to find positions in it.
     """
 
     rows: str = "models"
     renamed: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, field: str) -> str:
-        """What the registry calls `field`."""
+        """Return the registry's name for `field`."""
         return self.renamed.get(field, field)
 
     def known_as(self, key: str) -> str | None:
-        """The field that the registry's `key` is; None where a row's own key hides behind one."""
+        """Return the field that the registry's `key` holds, or None if a renamed field hides it."""
         for known, name in self.renamed.items():
             if name == key:
                 return known
         return None if key in self.renamed else key
 
     def canonical(self, row: Mapping[str, Any]) -> Mapping[str, Any]:
-        """A row under this project's names, in its own order. What these hide is left out."""
+        """Return a row under this project's names, in its own order, without hidden keys."""
         if not self.renamed:
             return row
         known = ((self.known_as(key), value) for key, value in row.items())
@@ -97,7 +97,7 @@ class FieldNames:
 
     @property
     def path(self) -> JsonPath:
-        """Where the list of rows stands."""
+        """The path of the list of rows."""
         return () if self.rows == ITSELF else (self.rows,)
 
     @property
@@ -107,15 +107,15 @@ class FieldNames:
 
 
 def is_blank(value: object) -> bool:
-    """Whether a text says nothing: nobody is named, nothing licensed, without letter and digit."""
+    """Return whether a value is a string without a letter or digit: it names nothing."""
     return isinstance(value, str) and not any(map(str.isalnum, value))
 
 
 class Classification(StrEnum):
-    """What a row claims of its model.
+    """What a row claims about its model.
 
-    PRODUCTION is a claim that needs evidence (SID417). An UNCLAIMED row claims nothing: its
-    evidence may be missing, and must agree where it exists.
+    PRODUCTION is a claim that needs evidence (SID417). An UNCLAIMED row claims nothing: evidence
+    may be missing, but evidence that exists must agree.
     """
 
     PRODUCTION = "production"
@@ -124,7 +124,7 @@ class Classification(StrEnum):
 
     @property
     def said(self) -> str:
-        """What the row says, as a clause of a message."""
+        """The classification as a clause of a message."""
         if self is Classification.UNCLAIMED:
             return "the row says neither smoke nor production"
         return f"the row says {self.value}"
@@ -132,11 +132,16 @@ class Classification(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One model's entry; `index` is its place in the registry, `position` that in its text.
+    """The entry of one model in the registry.
 
-    `fields` are the row's under this project's names, `verbatim` is the row as it stands there.
-    `label` is the id, or a name for a row without one that is short enough to be shown. `onnx` is
-    the model's file and `sigstore_bundle` the row bundle, relative to the registry's folder.
+    Attributes:
+        index: The index of the row in the list of rows.
+        fields: The fields under this project's names.
+        verbatim: The row as it is in the registry.
+        position: The position of the row in the text of the registry.
+        label: The id, or `#INDEX` if the id is missing or too long to be shown.
+        onnx: The model's file, relative to the registry's folder.
+        sigstore_bundle: The row bundle, relative to the registry's folder.
     """
 
     index: int
@@ -148,7 +153,7 @@ class Row:
     sigstore_bundle: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Make once what every finding, result and rule about the row asks for."""
+        """Compute the values that every finding, result and rule about the row needs."""
         id = self.text("id")
         label = id if id is not None and len(id) <= MAX_ID else f"#{self.index}"
         object.__setattr__(self, "label", label)
@@ -159,20 +164,20 @@ class Row:
     def of(
         cls, index: int, verbatim: Mapping[str, Any], names: FieldNames, position: Position = START
     ) -> Row:
-        """A row of a registry with these names."""
+        """Return a row of a registry with these field names."""
         return cls(index, names.canonical(verbatim), verbatim, position)
 
     def text(self, field: str) -> str | None:
-        """The value of `field` where it is a text that says something."""
+        """Return the value of `field` if it is a string with a letter or digit, or None."""
         value = self.fields.get(field)
         if not isinstance(value, str):
             return None
         return value if value[:1].isalnum() or not is_blank(value) else None
 
     def digest(self, field: str) -> str | None:
-        """Return a digest as it is compared: a SHA-256 in lower-case hex, however it is spelled.
+        """Return the digest in `field` in a form to compare, or None.
 
-        Any other string that says something is returned as it is.
+        A SHA-256 of any spelling is returned in lower-case hex, any other string unchanged.
         """
         value = self.text(field)
         return None if value is None else digest.canonical(value)
@@ -184,7 +189,7 @@ class Row:
 
     @property
     def classification(self) -> Classification:
-        """What the row claims, by `smoke`. Another JSON type claims nothing (REG101)."""
+        """What the row claims in `smoke`. A value that is not a boolean claims nothing (REG101)."""
         if self.smoke:
             return Classification.SMOKE
         return Classification.PRODUCTION if self.claims_production else Classification.UNCLAIMED
@@ -202,28 +207,32 @@ class Row:
 
     @property
     def quantized(self) -> bool:
-        """Whether the row asks the runtime to open an int8 variant beside the model."""
-        is_said = self.text("quant_mode") in INT8_MODES or "int8_sha256" in self.fields
-        return is_said and not self.is_variant
+        """Whether the row tells the runtime to open an int8 variant beside the model."""
+        has_int8 = self.text("quant_mode") in INT8_MODES or "int8_sha256" in self.fields
+        return has_int8 and not self.is_variant
 
     @property
     def is_variant(self) -> bool:
-        """Whether the row's model is itself an int8 variant, which another row may have, too."""
+        """Whether the row's model is itself an int8 variant. Another row may have the same file."""
         return self.onnx is not None and self.onnx.endswith(INT8_SUFFIX)
 
 
 def int8_of(model: str) -> str:
-    """The name of the int8 variant of the model with this name."""
+    """Return the name of the int8 variant of the model file `model`."""
     return model.removesuffix(".onnx") + INT8_SUFFIX
 
 
 @dataclass(frozen=True)
 class Registry:
-    """A registry as read. `path` and `folder` are relative to the repository's root.
+    """A registry. `path` and `folder` are relative to the repository's root.
 
-    Its text is kept packed: only to point at a field, or to edit one, it is needed again.
-    `keys` are the members of the object that the registry is, the list of rows among them;
-    `members` are the values of the others.
+    Attributes:
+        packed: The text, compressed. It is needed only to find positions and to edit fields.
+        not_rows: The index and the JSON type of each entry in the list of rows that is not an
+            object.
+        repeated_keys: The keys that an object in the registry has more than once.
+        keys: The keys of the registry object, including that of the list of rows.
+        members: The other members of the registry object, without the list of rows.
     """
 
     path: str
@@ -248,11 +257,11 @@ class Registry:
 
     @cached_property
     def source(self) -> SourceMap:
-        """Where each value stands; the text is walked when it is first asked for."""
+        """The position of each value. The text is scanned on first use."""
         return SourceMap(unpack(self.packed))
 
     def locate(self, row: Row | int, field: str | None = None) -> Position:
-        """Where `field` of `row` stands, or the row where the field is absent."""
+        """Return the position of `field` of `row`, or of the row if the field is missing."""
         if isinstance(row, Row):
             path = () if field is None or field not in row.fields else (self.names.of(field),)
             return self.position_of(row.index, path) or row.position
@@ -260,7 +269,10 @@ class Registry:
         return self.source.position(member.start) if member else START
 
     def position_of(self, row: int, path: JsonPath) -> Position | None:
-        """Where the value at a path below a row stands, or what holds it; None for the row."""
+        """Return the position of the value at `path` in a row, or of the nearest object around it.
+
+        None if that is the row itself.
+        """
         for end in range(len(path), 0, -1):
             member = self.source.find((*self.path_of(row), *path[:end]))
             if member is not None:
@@ -268,17 +280,17 @@ class Registry:
         return None
 
     def path_of(self, row: Row | int, *fields: str) -> JsonPath:
-        """The path of a row, or of one of its fields and what is below that, in the JSON text."""
+        """Return the JSON path of a row, of one of its fields, or of a value below that field."""
         index = row if isinstance(row, int) else row.index
         below = (self.names.of(fields[0]), *fields[1:]) if fields else ()
         return (*self.names.path, index, *below)
 
     def absolute(self, name: str) -> str:
-        """A name relative to the registry's folder, as a path relative to the root."""
+        """Return a name that is relative to the registry's folder, relative to the root."""
         return paths.join(self.folder, name)
 
     def name_of(self, path: str) -> str:
-        """A path relative to the root, as a name relative to the registry's folder."""
+        """Return a path that is relative to the root, relative to the registry's folder."""
         return paths.relative(self.folder, path)
 
 
@@ -286,20 +298,25 @@ def read(tree: paths.Tree, path: str, names: FieldNames | None = None) -> Regist
     """Read the registry at `path` (relative to the root).
 
     Raises:
-        InputError: No such file, too large, not strict JSON, or no object with a list `models`.
+        InputError: If the file is missing, too large, not strict JSON, or not an object with a list
+            `models`.
     """
     try:
-        # Its bytes have no name here: there is no need for them once they are decoded.
+        # The bytes are not kept in a variable, so that they are freed once they are decoded.
         return parse_bytes(tree.read(path, limits.REGISTRY), path, names)
     except paths.FileError as e:
         help: str | None = "Set `registry` in the configuration to the registry's path."
         if e.problem in (paths.FileProblem.TOO_LARGE, paths.FileProblem.POINTER):
-            help = e.help  # another path would not solve it
+            help = e.help  # another path would not help
         raise InputError(f"the registry {e.message}", help=help) from e
 
 
 def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Registry:
-    """The registry that `data` holds; `path` is where it was read. Raises InputError."""
+    """Return the registry in `data`, which was read at `path`.
+
+    Raises:
+        InputError: If `data` is not a registry.
+    """
     names = names or FieldNames()
     repeated: list[str] = []
     found, packed = digest.of_bytes(data), pack(data)
@@ -309,7 +326,7 @@ def parse_bytes(data: bytes, path: str, names: FieldNames | None = None) -> Regi
         value = parse(text, duplicate_keys=repeated, nesting=limits.REGISTRY_NESTING)
     except JsonError as e:
         shape = _shape(names)
-        help = f"Correct it there, or set `registry` in the configuration to the path of {shape}."
+        help = f"Correct the file, or set `registry` in the configuration to the path of {shape}."
         raise InputError(f"{path}: {e}", help=help) from e
     top = value if isinstance(value, dict) else {}
     is_list = names.rows == ITSELF
@@ -349,7 +366,7 @@ def _rows(text: str, rows: list[Any], names: FieldNames) -> Iterator[Row]:
             yield Row.of(index, row, names, position)
 
 
-_OTHER_SHAPE: Final = "Where yours has another shape, say so in `fields` of the configuration."
+_OTHER_SHAPE: Final = "Other shapes and other field names are not supported."
 
 
 def _shape(names: FieldNames) -> str:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Replacing one file by a rename, or a folder of bundles by an exchange.
+"""Replace one file by a rename, or a folder of bundles by an exchange.
 
-What is there is the old content or the new one, and never a part of either.
+At any time, a path has either its old or its new content, never a mixture.
 """
 
 from __future__ import annotations
@@ -18,33 +18,40 @@ from provenance.artifacts import file_system
 from provenance.artifacts.paths import Tree
 
 STAGING: Final = ".provenance-new"
-"""Suffix of what is being prepared, and of what an exchange has put out of use."""
+"""Suffix of a file or folder that is being prepared, and of a folder that was exchanged."""
 
 _NO_EXCHANGE: Final = frozenset(
     {
-        errno.EINVAL,  # a file system that does not know it, and
-        errno.EOPNOTSUPP,  # one on the network
-        errno.ENOSYS,  # a kernel without the call, and
-        errno.EPERM,  # a sandbox that forbids it, or another user's folder in a sticky one
-        errno.EBUSY,  # a folder that is a mount of its own, and
-        errno.EXDEV,  # one that is on another mount than the folder above it
+        errno.EINVAL,  # the file system does not support it
+        errno.EOPNOTSUPP,  # a network file system does not support it
+        errno.ENOSYS,  # the kernel does not have the call
+        errno.EPERM,  # a sandbox forbids it, or the folder is another user's in a sticky folder
+        errno.EBUSY,  # the folder is a mount point
+        errno.EXDEV,  # the folder is on another mount than its parent
     }
 )
-"""What is answered where two folders cannot be exchanged, and files in them may well be renamed."""
+"""Errors if two folders cannot be exchanged, but files in them may still be renamed."""
 
 
 def staging_of(target: Path) -> Path:
-    """Where the new content of `target` is prepared."""
+    """Return the path at which the new content of `target` is prepared."""
     return file_system.twin(target, STAGING)
 
 
 def replace(target: Path, data: bytes) -> str | None:
-    """Replace one file; what is uncertain about it afterwards. Raises OSError: it is as before."""
+    """Replace one file.
+
+    Returns:
+        A note that the file may not survive a crash, or None.
+
+    Raises:
+        OSError: If the file cannot be replaced. It is then unchanged.
+    """
     staged = staging_of(target)
     try:
         file_system.write_new(staged, data, file_system.status(target))
         os.replace(staged, target)
-    except BaseException:  # an interrupt too
+    except BaseException:  # including KeyboardInterrupt
         with contextlib.suppress(OSError):
             staged.unlink(missing_ok=True)
         raise
@@ -52,9 +59,11 @@ def replace(target: Path, data: bytes) -> str | None:
 
 
 def flushed(folder: Path) -> str | None:
-    """Flush the names in a folder after a rename; the note that it failed, or None.
+    """Flush the names in a folder after a rename.
 
-    What was renamed is written, and every reader sees it: only a crash could undo it.
+    Returns:
+        A note if that failed, or None. The rename is done and visible to all readers; only a crash
+        of the system could undo it.
     """
     try:
         file_system.sync_folder(folder)
@@ -75,11 +84,14 @@ def warn(note: str | None) -> None:
 
 
 class CannotExchangeError(Exception):
-    """Two folders cannot be exchanged here. The message says why."""
+    """Two folders cannot be exchanged. The message says why."""
 
 
 def owns_folder(tree: Tree, folder: Path) -> bool:
-    """Whether `folder` can be exchanged: it holds plain files only, and no process is in it."""
+    """Return whether `folder` may be exchanged: it has only regular files of known kinds.
+
+    It must not be the root or contain the current folder.
+    """
     if folder == tree.root or not sys.platform.startswith("linux"):
         return False
     if not folder.exists():
@@ -93,14 +105,18 @@ def owns_folder(tree: Tree, folder: Path) -> bool:
 
 
 def exchange_folder(folder: Path, files: Mapping[str, bytes]) -> list[str | None]:
-    """Exchange a folder for one with new `files`; the notes about it.
+    """Exchange a folder for one with new `files`.
+
+    Returns:
+        Notes for the user, or None in their place.
 
     Raises:
-        CannotExchangeError: Nothing has changed, as after an OSError.
+        CannotExchangeError: If the folder cannot be exchanged. Nothing has changed then.
+        OSError: If writing fails. Nothing has changed then.
     """
     old = file_system.status(folder)
     if old is not None and old.st_dev != folder.parent.stat().st_dev:
-        raise CannotExchangeError("it is a mount of its own")
+        raise CannotExchangeError("it is a mount point")
     staged = staging_of(folder)
     file_system.remove(staged)
     try:
@@ -109,22 +125,22 @@ def exchange_folder(folder: Path, files: Mapping[str, bytes]) -> list[str | None
             _exchange(staged, folder)
         else:
             os.rename(staged, folder)
-    except BaseException:  # an interrupt too
+    except BaseException:  # including KeyboardInterrupt
         with contextlib.suppress(OSError):
             file_system.remove(staged)
         raise
     notes = [flushed(folder.parent)]
     try:
-        file_system.remove(staged)  # the former folder
+        file_system.remove(staged)  # the old folder
     except OSError as e:
-        notes.append(f"the former files are left in {str(staged)!r} ({e.strerror or e}): remove it")
+        notes.append(f"the old files are still in {str(staged)!r} ({e.strerror or e}): remove it")
     return notes
 
 
 def _prepare_folder(
     staged: Path, folder: Path, old: os.stat_result | None, files: Mapping[str, bytes]
 ) -> None:
-    """Make the folder that is to be: new files, and links to the ones that stay."""
+    """Make the new folder: with the new files, and hard links to the files that stay."""
     if not file_system.make_folder(staged, folder if old is not None else None):
         raise CannotExchangeError("it belongs to another user or group")
     if old is not None:
@@ -141,7 +157,7 @@ def _link(source: Path, target: Path) -> None:
         os.link(source, target)
     except OSError as e:
         if e.errno == errno.EXDEV:
-            raise CannotExchangeError("it is a mount of its own") from e
+            raise CannotExchangeError("it is a mount point") from e
         if e.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK):
             raise
         if not file_system.copy(source, target):
@@ -149,10 +165,10 @@ def _link(source: Path, target: Path) -> None:
 
 
 def _exchange(a: Path, b: Path) -> None:
-    """Exchange two folders in one step (Linux, renameat2(2)). Python has no call for it.
+    """Exchange two folders in one step with renameat2(2) of Linux, which Python does not offer.
 
     Raises:
-        CannotExchangeError: The system cannot do it with these folders.
+        CannotExchangeError: If the system cannot exchange these folders.
     """
     try:
         import ctypes

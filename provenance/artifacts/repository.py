@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which repository a work tree is of, and which of its files a URL means.
+"""Name the repository of a work tree, and find the file in it that a URL refers to.
 
-Forges write the address of a file as `OWNER/REPO/blob/REF/PATH`. Only where that repository is this
-one, and the address is of no fixed revision, is it about the file that lies here.
+Forges write the address of a file as `OWNER/REPO/blob/REF/PATH`. Such a URL refers to a file in the
+work tree if it names the same repository and a branch instead of a fixed revision.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from provenance.artifacts.paths import FileError
 from provenance.frozen import dataclass
 
 NAME: Final = re.compile(r"[\w.-]+(?:/[\w.-]+)+", re.ASCII)
-"""`OWNER/REPO`, with more levels where the forge has groups."""
+"""`OWNER/REPO`, or more levels at a forge with groups."""
 
 _RAW_GITHUB: Final = "raw.githubusercontent.com"
-# GitHub and Hugging Face; GitLab puts `-` before; Gitea says which kind of revision it is.
+# GitHub and Hugging Face; GitLab puts `/-` before `/blob`; Gitea names the kind of revision.
 _FILE: Final = re.compile(
     rf"/(?P<name>{NAME.pattern}?)(?:/-)?/(?:blob|raw|resolve|(?:raw|src)/branch)/(?P<rest>.+)",
     re.ASCII,
@@ -48,22 +48,24 @@ class FileUrl:
 
     @property
     def moves(self) -> bool:
-        """Whether it follows a branch; not where it is of a commit, a tag or a version."""
+        """Whether `ref` is a branch, not a commit, a tag or a version."""
         return _FIXED.fullmatch(self.ref) is None
 
 
 @dataclass(frozen=True, slots=True)
 class WorkTree:
-    """The repository that a folder is in: OWNER/REPO, None where it is not known.
+    """The repository that a folder is in.
 
-    `prefix` is the way from the top of the repository to the folder; empty at the top.
+    Attributes:
+        name: OWNER/REPO, or None if it is not known.
+        prefix: The path of the folder relative to the top of the repository; empty at the top.
     """
 
     name: str | None
     prefix: str = ""
 
     def path_of(self, url: FileUrl) -> str | None:
-        """The path below the folder of the file that `url` means; None for files elsewhere."""
+        """Return the path of the file at `url` below the folder, or None if it is outside."""
         if self.name is None or url.repository.casefold() != self.name.casefold():
             return None
         inside = f"{self.prefix}/" if self.prefix else ""
@@ -72,7 +74,7 @@ class WorkTree:
 
 
 def file_url(url: str) -> FileUrl | None:
-    """The file at a forge that a URL is the address of, None for any other URL."""
+    """Return the file at a forge that a URL addresses, or None for any other URL."""
     try:
         parts = urlsplit(url)
     except ValueError:
@@ -88,10 +90,10 @@ def file_url(url: str) -> FileUrl | None:
 
 
 def work_tree(folder: Path, name: str | None = None) -> WorkTree:
-    """The repository that `folder` is in, from the files of its `.git`; `name` if that is known.
+    """Return the repository that `folder` is in. `name` is its OWNER/REPO, if already known.
 
-    No `git` is run: where there is none, or it refuses a checkout of another user, the answer is
-    the same.
+    Only the files in `.git` are read. The `git` command is not run, so the answer is the same if it
+    is missing or refuses a checkout of another user.
     """
     top = _top(folder)
     if top is None:
@@ -105,21 +107,21 @@ def _top(folder: Path) -> Path | None:
 
 
 def is_absolute_uri(text: str) -> bool:
-    """Whether `text` is an absolute URI (RFC 3986) of at most `MAX_URI` characters."""
+    """Return whether `text` is an absolute URI (RFC 3986) of at most `MAX_URI` characters."""
     return len(text) <= MAX_URI and _URI.fullmatch(text) is not None
 
 
 _WEB_PORTS: Final = {"http": 80, "https": 443}
 
 _ANY_CASE: Final = frozenset({"github.com", "gitlab.com", "bitbucket.org", "codeberg.org"})
-"""Hosts at which the names of owners and repositories are the same in upper and lower case."""
+"""Hosts at which the names of owners and repositories are case-insensitive."""
 
 
 _PROJECT: Final = re.compile(r"git\+https://([^/]+)/([^#]+)(#.*)", re.DOTALL)
 
 
 def is_same_project(one: str, other: str) -> bool:
-    """Whether two URIs name one registry: a clone spells its remote as it was typed."""
+    """Return whether two URIs name the same registry: the spelling of a remote may vary."""
     return _spelled(one) == _spelled(other)
 
 
@@ -131,10 +133,10 @@ def _spelled(uri: str) -> str:
 
 
 def registry_uri(root: Path, registry: str) -> str | None:
-    """Return the URI of the registry at `registry` below `root`, by the git remote `origin`.
+    """Return the URI of the registry at `registry` below `root`, from the git remote `origin`.
 
-    `git+https://HOST/OWNER/REPO#PATH`, the same whichever way the repository was cloned. None if
-    `root` is not in a clone, or `origin` is not on a host.
+    The URI is `git+https://HOST/OWNER/REPO#PATH`, for every protocol by which the repository can be
+    cloned. None if `root` is not in a clone, or `origin` is not on a host.
     """
     tree, top = work_tree(root), _top(root)
     if tree.name is None or top is None:
@@ -146,10 +148,10 @@ def registry_uri(root: Path, registry: str) -> str | None:
 
 
 def _host(url: str) -> str:
-    """The host in the URL of a remote, or an empty string; user and password are left out.
+    """Return the host in the URL of a remote, without user and password, or an empty string.
 
-    So is a port, as the same repository has one for each protocol; but that of a web server of its
-    own names another server.
+    The port is left out, because it depends on the protocol, except for a web server on a port
+    that is not the default: that is another server.
     """
     if "://" not in url:  # git@host:OWNER/REPO.git
         return url.partition(":")[0].rpartition("@")[2]
@@ -163,7 +165,7 @@ def _host(url: str) -> str:
 
 
 def _origin_url(top: Path) -> str:
-    """The URL that git fetches `origin` from, empty if git reads none."""
+    """Return the URL that git fetches `origin` from, or an empty string."""
     common = _common_folder(top / ".git")
     urls: list[str] = []
     try:
@@ -176,10 +178,10 @@ def _origin_url(top: Path) -> str:
 
 
 def _name(url: str) -> str | None:
-    """OWNER/REPO in the URL of a remote."""
+    """Return OWNER/REPO from the URL of a remote, or None."""
     if "://" in url:
         path = "" if url.startswith("file:") else url.partition("://")[2].partition("/")[2]
-    else:  # git@host:OWNER/REPO.git; a folder of this machine has no owner
+    else:  # git@host:OWNER/REPO.git; a local folder has no owner
         match = _SCP.fullmatch(url)
         path = match["path"] if match else ""
     name = path.strip("/").removesuffix(".git")
@@ -187,7 +189,7 @@ def _name(url: str) -> str | None:
 
 
 def _common_folder(git: Path) -> Path | None:
-    """Where the repository's configuration is: of a worktree or submodule, not in its `.git`."""
+    """Return the folder with the repository's configuration; for a worktree, not its `.git`."""
     if git.is_dir():
         return git
     link = _text(git) or ""
@@ -199,7 +201,7 @@ def _common_folder(git: Path) -> Path | None:
 
 
 def _text(path: Path) -> str | None:
-    """Return the text of a file of git's, or None if it cannot be read."""
+    """Return the text of a file in `.git`, or None if it cannot be read."""
     try:
         return paths.read_named_file(path, limits.GIT_CONFIG).decode("utf-8", "replace")
     except FileError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sidecar: `<stem>.json` beside a model, its inference contract and its training record.
+"""The sidecar: `<stem>.json` beside a model, with its inference contract and training record.
 
-Everything in it is a claim. The properties give a claim where it has the expected type and None
-otherwise; which claims must agree with the model's bytes is for the rules to say.
+Everything in a sidecar is a claim. The properties return a claim that has the expected type, and
+None otherwise. The rules decide which claims must agree with the model's bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from provenance.artifacts.packed import PackedObject, kept
 from provenance.frozen import dataclass
 
 INT8_SIDECAR_SUFFIX: Final = ".int8.json"
-"""How the sidecar of an int8 variant ends."""
+"""The end of the file name of an int8 variant's sidecar."""
 
 _ONEHOT = re.compile(r"encoder_onehot\[(.+)\]")
 
@@ -35,9 +35,9 @@ class _Unpacked:
 
 @dataclass(frozen=True, init=False)
 class Document:
-    """A JSON object on disk. `path` is relative to the root; `text` is what was hashed.
+    """A JSON object in a file. `path` is relative to the root; `digest` is that of `text`.
 
-    `value` is the object in the file. It is shared and must not be changed.
+    `value` is the object. It may be shared and must not be changed.
     """
 
     path: str
@@ -59,19 +59,19 @@ class Document:
         return self._data.decode("utf-8")
 
     def locate(self, *path: str | int) -> Position:
-        """Where the value at `path` stands, or the start of the file."""
+        """Return the position of the value at `path`, or the start of the file if it is missing."""
         source = _source(self._data)
         member = source.find(path)
         return source.position(member.start) if member else START
 
     def get(self, *path: str) -> Any:
-        """Return the value at `path` through nested objects, or None."""
-        here: Any = self.value
+        """Return the value at `path` in nested objects, or None."""
+        value: Any = self.value
         for step in path:
-            if not isinstance(here, dict):
+            if not isinstance(value, dict):
                 return None
-            here = here.get(step)
-        return here
+            value = value.get(step)
+        return value
 
     def text_at(self, *path: str) -> str | None:
         """Return the value at `path` if it is a string, or None."""
@@ -85,9 +85,9 @@ T = TypeVar("T")
 
 
 def once(function: Callable[Concatenate[D, P], T]) -> Callable[Concatenate[D, P], T]:
-    """Let a function of a document keep its last result with that document.
+    """Cache the last result of a function of a document in that document.
 
-    It is computed again where the other arguments are not the very same objects.
+    The result is computed again if the other arguments are not the same objects as before.
     """
     key = f"{function.__module__}.{function.__qualname__}"
 
@@ -103,15 +103,19 @@ def once(function: Callable[Concatenate[D, P], T]) -> Callable[Concatenate[D, P]
 
 @lru_cache(maxsize=4)
 def _source(data: bytes) -> SourceMap:
-    """Return where the values of a document are. Findings come several for one document."""
+    """Return the positions in a document. Cached: there are often several findings in one."""
     return SourceMap(data.decode("utf-8"))
 
 
 class WidthClaim(NamedTuple):
-    """A width that a sidecar declares for one model input, and the member that declares it.
+    """A width that a sidecar declares for one model input.
 
-    `at` is the input's place, `input` its name where the sidecar declares names. `of_all` says that
-    it may also be the width of all inputs together.
+    Attributes:
+        member: The path of the member that declares it.
+        width: The size of the input's last dimension.
+        at: The index of the input.
+        input: The name of the input, or None if the sidecar declares no names.
+        of_all: Whether the width may also be that of all inputs together.
     """
 
     member: JsonPath
@@ -123,11 +127,11 @@ class WidthClaim(NamedTuple):
 
 @dataclass(frozen=True, init=False)
 class Sidecar(Document):
-    """A sidecar. All widths are the size of an input's last dimension."""
+    """A sidecar. A width is the size of an input's last dimension."""
 
     @cached_property
     def claimed_sha256(self) -> str | None:
-        """The digest of the `.onnx` that it says it describes, in lower-case hex.
+        """The digest of the `.onnx` file that the sidecar describes, in lower-case hex.
 
         A string that is not a SHA-256 is returned as it is written.
         """
@@ -151,12 +155,15 @@ class Sidecar(Document):
 
     @cached_property
     def width_claims(self) -> tuple[WidthClaim, ...]:
-        """Every width that the sidecar declares.
+        """All widths that the sidecar declares.
 
-        `feature_order` (or `features`) declares that of the first input, as does `in_features`. The
-        codec block, the second input, is declared by `codec_block_layout`, by `num_codecs` unless
-        that counts the encoders of the layout alone, and, where no layout says that more than the
-        one-hot is in it, by `codec_vocab` or `encoder_vocab`.
+        `feature_order`, `features` and `in_features` declare the width of the first input. The
+        width of the second input, the codec block, is declared by:
+
+        - `codec_block_layout`;
+        - `num_codecs`, unless it counts only the encoders of that layout;
+        - `codec_vocab` or `encoder_vocab`, if there is no `codec_block_layout`, which could list
+          more entries than the one-hot ones.
         """
         names = self.input_names
         encoders = self.layout_encoders
@@ -193,12 +200,12 @@ class Sidecar(Document):
 
 
 def sidecar_of(model: str) -> str:
-    """The name of the sidecar of the model with this name."""
+    """Return the name of the sidecar of the model file `model`."""
     return f"{model.removesuffix('.onnx')}.json"
 
 
 def is_sidecar(value: Mapping[str, Any]) -> bool:
-    """Whether a JSON object speaks of a model, whatever its name: of its file, digest or inputs."""
+    """Return whether a JSON object describes a model: its file, its digest or its inputs."""
     onnx = value.get("onnx")
     names_file = isinstance(onnx, str) and onnx.endswith(".onnx")
     is_contract = "onnx_opset" in value and ("input_name" in value or "input_names" in value)
@@ -206,9 +213,9 @@ def is_sidecar(value: Mapping[str, Any]) -> bool:
 
 
 def says_how_to_run(value: Mapping[str, Any]) -> bool:
-    """Whether a JSON object that speaks of a model says how to run it, as a sidecar does.
+    """Return whether a JSON object about a model says how to run it, as a sidecar does.
 
-    Others record what came of it: an evaluation, a benchmark.
+    Other documents about a model record results, such as an evaluation or a benchmark.
     """
     return not _INTERFACE.isdisjoint(value)
 

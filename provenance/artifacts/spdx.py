@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SPDX license expressions: which ids are on the list, and what an expression offers.
+"""SPDX license expressions: which ids are on the SPDX list, and which licenses can be chosen.
 
-The library's index is read when a license is first looked up, and its parser, which takes 50 ms to
-build, only for what is not a plain id.
+The library's index is read when a license is first looked up. Its parser, which takes 50 ms to
+build, is used only for expressions that are not a single id.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ COMMON: Final = frozenset(
         *("CC-BY-NC-4.0", "CC-BY-NC-SA-4.0", "CC-BY-NC-ND-4.0", "Unlicense"),
     )
 )
-"""Listed licenses that are known without the index, which takes 13 ms to read."""
+"""Common licenses of the SPDX list. Looking them up does not read the index, which takes 13 ms."""
 
 MAX_EXPRESSION: Final = 1000
 """Characters of a license expression that are parsed."""
 
 OWN: Final = ("LicenseRef-", "DocumentRef-", "AdditionRef-")
-"""What an id starts with that says itself that it is not on the list."""
+"""Prefixes of ids that are, by design, not on the SPDX list."""
 
 
 Alternatives: TypeAlias = frozenset[frozenset[str]]
-"""What an expression leaves to choose from; each choice is the licenses that then apply."""
+"""The choices that an expression offers. Each is the set of licenses that apply together."""
 
 _MAX_ALTERNATIVES: Final = 64  # (A OR B) AND (C OR D) AND … doubles with each pair
 
@@ -46,14 +46,14 @@ class NotAnExpressionError(ValueError):
 
 
 class Kind(enum.Enum):
-    """What an id stands for: behind WITH stands an exception, elsewhere a license."""
+    """What an id denotes: an exception after `WITH`, a license everywhere else."""
 
     LICENSE = "license"
     EXCEPTION = "exception"
 
     @property
     def own(self) -> str:
-        """What an id of one's own starts with."""
+        """The prefix of a custom id of this kind."""
         return "LicenseRef-" if self is Kind.LICENSE else "AdditionRef-"
 
 
@@ -61,12 +61,12 @@ _IDSTRING: Final = "[A-Za-z0-9.-]+"
 _OWN: Final = {
     kind: re.compile(rf"(?:DocumentRef-{_IDSTRING}:)?{kind.own}{_IDSTRING}") for kind in Kind
 }
-"""What an id of one's own looks like (SPDX 3.0, annex on license expressions)."""
+"""The form of custom ids (SPDX 3.0, annex on license expressions)."""
 
 
 @dataclass(frozen=True, slots=True)
 class UnknownId:
-    """An id of an expression that is on no list, or on that of the other kind."""
+    """An id in an expression that is not on the SPDX list of its kind."""
 
     name: str
     kind: Kind
@@ -74,12 +74,12 @@ class UnknownId:
 
 @cache
 def known_ids(kind: Kind = Kind.LICENSE) -> frozenset[str]:
-    """The ids on the SPDX list of licenses, or on that of exceptions."""
+    """Return the ids on the SPDX list of licenses, or of exceptions."""
     from license_expression import get_license_index
 
     found = set()
     for entry in get_license_index():
-        # Deprecated exceptions are ids of a license and its exception: they stand for a license.
+        # A deprecated "exception" is the id of a license with an exception, so it is a license.
         is_exception = entry.get("is_exception") and not entry.get("is_deprecated")
         if entry.get("spdx_license_key") and bool(is_exception) is (kind is Kind.EXCEPTION):
             found.add(entry["spdx_license_key"])
@@ -91,14 +91,14 @@ def _is_listed(id: str) -> bool:
 
 
 def own_id(name: str, kind: Kind) -> str | None:
-    """An id of one's own in the characters that SPDX allows; None where nothing is left of it."""
+    """Return a custom id from the allowed characters of `name`, or None if it has none."""
     plain = re.sub("[^A-Za-z0-9.]+", "-", name.removeprefix(kind.own)).strip("-.")
     return f"{kind.own}{plain}" if plain else None
 
 
 @cache
 def licensing() -> Licensing:
-    """A parser of expressions of the ids on the SPDX license list."""
+    """Return a parser for expressions of ids on the SPDX license list."""
     from license_expression import get_spdx_licensing
 
     return get_spdx_licensing()
@@ -106,13 +106,17 @@ def licensing() -> Licensing:
 
 @lru_cache(maxsize=4096)
 def unknown_ids(expression: str) -> tuple[UnknownId, ...]:
-    """The ids of an expression on no list that do not say so. Raises NotAnExpressionError."""
+    """Return the ids in an expression that are neither on the SPDX list nor custom.
+
+    Raises:
+        NotAnExpressionError: If the string is not an SPDX license expression.
+    """
     if _is_listed(expression):
         return ()
     if not expression.strip() or len(expression) > MAX_EXPRESSION:
         raise NotAnExpressionError(expression)
-    # The parser below license-expression also lets IndexError and AssertionError escape on
-    # nonsense: whatever it cannot parse is not an expression.
+    # On malformed input, the parser that license-expression uses also raises IndexError and
+    # AssertionError. A string that it cannot parse is not an expression.
     try:
         parser = licensing()
         parsed = parser.parse(expression)
@@ -128,7 +132,7 @@ def unknown_ids(expression: str) -> tuple[UnknownId, ...]:
 
 
 def is_known(expression: str) -> bool:
-    """Whether a license is an expression of ids that are on the list, or of the publisher's own."""
+    """Return whether a string is a license expression of only listed and custom ids."""
     try:
         return not unknown_ids(expression)
     except NotAnExpressionError:
@@ -136,7 +140,7 @@ def is_known(expression: str) -> bool:
 
 
 def _named(symbol: Any) -> Iterator[tuple[Any, Kind]]:
-    """The license of a part of an expression, and its exception where it has one."""
+    """Yield the license of one symbol of an expression, and its exception if it has one."""
     yield getattr(symbol, "license_symbol", symbol), Kind.LICENSE
     exception = getattr(symbol, "exception_symbol", None)
     if exception is not None:
@@ -147,16 +151,16 @@ def _is_known(symbol: Any, kind: Kind) -> bool:
     key, listed = str(symbol.key), known_ids(kind)
     if key in listed or _OWN[kind].fullmatch(key):
         return True
-    # "+" after any id means "or later"; the library knows it of the GNU licenses only.
+    # "+" after any id means "or later"; the library supports it only for GNU licenses.
     return kind is Kind.LICENSE and key.removesuffix("+") in listed
 
 
 @lru_cache(maxsize=4096)
 def alternatives(expression: str) -> Alternatives | None:
-    """What an expression offers; None where it is not a plain combination of listed licenses.
+    """Return the choices that an expression offers, or None if it has ids that are not listed.
 
-    Ids of one license text are one license here: GPL-2.0, GPL-2.0-only, GPL-2.0-or-later. An
-    exception (WITH) adds to a license and is no other license.
+    Also None if there are too many choices. Ids of the same license text count as one license:
+    GPL-2.0, GPL-2.0-only, GPL-2.0-or-later. An exception (WITH) does not make another license.
     """
     if _is_listed(expression):
         return frozenset({frozenset({_text_of(expression)})})
@@ -169,25 +173,25 @@ def alternatives(expression: str) -> Alternatives | None:
 
 
 def ids_in(expression: str) -> frozenset[str]:
-    """All licenses of an expression; none where `alternatives` gives none."""
+    """Return all licenses of an expression; empty if `alternatives` returns None."""
     return frozenset().union(*(alternatives(expression) or ()))
 
 
 def equivalent(a: str, b: str) -> bool:
-    """Whether two expressions say the same in other words: order, brackets, case."""
+    """Return whether two expressions differ only in order, brackets or case."""
     if max(len(a), len(b)) > MAX_EXPRESSION:
         return False
     try:
         parsed = [licensing().parse(expression, validate=True) for expression in (a, b)]
         return bool(licensing().is_equivalent(*parsed))
-    except Exception:  # as above: what cannot be parsed is no expression
+    except Exception:  # as in `unknown_ids`: the string is not an expression
         return False
 
 
 def single_id(text: str) -> str | None:
-    """The one license that `text` names, with its exception where it has one, as it is compared.
+    """Return the one license that `text` names, with its exception, in a form to compare.
 
-    None where it is an expression of several, or no license that is known.
+    None if `text` is an expression of several licenses, or has an unknown id.
     """
     try:
         if unknown_ids(text):
@@ -199,13 +203,16 @@ def single_id(text: str) -> str | None:
 
 
 def refused_ids(expression: str, permitted: Container[str]) -> tuple[str, ...]:
-    """The licenses because of which an expression is not permitted; none where it is.
+    """Return the licenses that make an expression not permitted; empty if it is permitted.
 
-    `A OR B` is permitted where one of them is, `A AND B` where both are. `permitted` holds ids as
-    `single_id` gives them. `-or-later` and an exception make another id: nothing is permitted that
-    was not named. Raises NotAnExpressionError.
+    `A OR B` is permitted if either is, `A AND B` if both are. `permitted` holds ids in the form
+    that `single_id` returns. An id with `-or-later` or with an exception is another id, and has to
+    be permitted itself.
+
+    Raises:
+        NotAnExpressionError: If the string is not an SPDX license expression.
     """
-    unknown_ids(expression)  # raises for whatever the parser cannot take
+    unknown_ids(expression)  # raises if it cannot be parsed
     return tuple(dict.fromkeys(_refused(licensing().parse(expression), permitted)))
 
 
@@ -220,7 +227,7 @@ def _refused(node: Any, permitted: Container[str]) -> list[str]:
 
 
 def _compared(node: Any) -> str:
-    """Case does not count in SPDX ids."""
+    """Return the id in a form to compare. SPDX ids are case-insensitive."""
     return str(node.render()).casefold()
 
 
@@ -242,6 +249,6 @@ def _alternatives(node: Any) -> Alternatives | None:
 
 
 def _text_of(id: str) -> str:
-    """A name for the license text that an id stands for; case does not count in SPDX ids."""
+    """Return a name for the license text of an id. SPDX ids are case-insensitive."""
     plain = id.casefold().removesuffix("+")
     return plain.removesuffix("-only").removesuffix("-or-later")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writing: all or nothing, and a crash at any instant leaves the old state or the new one.
+"""Write files all or nothing: a crash at any instant leaves the old state or the new one.
 
-One file is replaced by a rename. Files that have a folder to themselves (`bundles/`) are replaced
-by exchanging the folder for one that was prepared beside it, in one system call. Elsewhere a
-journal is committed by a rename, and then each file is renamed: a run that was cut short after that
-is finished by the next one (docs/adr/0007-all-or-nothing.md).
+A single file is replaced by a rename. Files that have a folder of their own (`bundles/`) are
+replaced by exchanging the folder, in one system call, for one that was prepared beside it. In all
+other cases a journal is committed by a rename, and then each file is renamed. If a run is
+interrupted after the commit, the next run finishes it (docs/adr/0007-all-or-nothing.md).
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ from provenance.errors import InputError
 from provenance.frozen import dataclass
 
 _SPECIAL: Final = ("/dev/", "/proc/")
-"""Where names stand for open files and devices, whatever they lead to."""
+"""Folders whose names are open files and devices, even if they are links to regular files."""
 
 _NO_TWIN: Final = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV, errno.ENAMETOOLONG}
 )
-"""What is answered where a file may be written and no file beside it, or not be renamed onto."""
+"""Errors after which a file may still be overwritten, though it cannot be replaced by a rename."""
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The file at `path`, relative to the repository's root, before and after an edit."""
+    """The content of a file before and after an edit. `path` is relative to the root."""
 
     path: str
     before: str
@@ -41,7 +41,7 @@ class Change:
 
     @property
     def diff(self) -> str:
-        """The difference as `git diff` and `patch` read it; empty if nothing changed."""
+        """The edit as a unified diff for `git` and `patch`; empty if nothing changed."""
         if self.before == self.after:
             return ""
         from provenance.artifacts.documents import text_diff  # loads difflib
@@ -50,10 +50,10 @@ class Change:
 
 
 def changed(path: str) -> InputError:
-    """The error that a file is no longer the one that was judged."""
+    """Return the error that a file changed after it was checked."""
     return InputError(
-        f"{path} changed while it was checked",
-        help="Check where nobody else writes, or check a copy.",
+        f"{path} changed during the check",
+        help="Stop other programs from writing to it, or check a copy.",
     )
 
 
@@ -61,7 +61,7 @@ def replace_file(tree: Tree, path: str, data: bytes) -> None:
     """Replace the file at `path` (relative to the root) by `data`, keeping mode, owner and group.
 
     Raises:
-        InputError: It cannot be written. The old file is then untouched.
+        InputError: If the file cannot be written. The old file is then unchanged.
     """
     with _as_input_error(path), _locked(tree):
         replacing.warn(replacing.replace(tree.target(path), data))
@@ -70,13 +70,15 @@ def replace_file(tree: Tree, path: str, data: bytes) -> None:
 def write_changes(tree: Tree, changes: Iterable[Change]) -> None:
     """Write all `changes`, or none.
 
-    For texts that are edited in place, where the journal of a release has no say: what it may move
-    are bundles. All are prepared beside their targets before the first is renamed, so that what
-    can go wrong goes wrong before. A kill between two renames leaves each file whole, the first
-    ones new; the caller gives them in an order from which the next run can go on.
+    This is for text files that are edited in place; the journal of a release moves only bundles.
+    All new files are prepared beside their targets before the first is renamed, so that most
+    errors occur before anything changes. If the process is killed between two renames, every file
+    is complete, and the first ones are new. Callers pass the changes in an order from which the
+    next run can continue.
 
     Raises:
-        InputError: A file is no longer what was edited, or cannot be written. Nothing has changed.
+        InputError: If a file is no longer what was edited, or cannot be written. Nothing has
+            changed then.
     """
     changes = [change for change in changes if change.after != change.before]
     olds: dict[Path, bytes] = {}
@@ -88,15 +90,15 @@ def write_changes(tree: Tree, changes: Iterable[Change]) -> None:
                 olds[target] = tree.read(change.path, limits.REGISTRY)
                 if olds[target] != change.before.encode("utf-8"):
                     raise InputError(
-                        f"{change.path} was changed while it was judged: nothing was written",
-                        help="Run it again.",
+                        f"{change.path} changed during the check: nothing was written",
+                        help="Run the command again.",
                     )
                 new = change.after.encode("utf-8")
                 file_system.write_new(replacing.staging_of(target), new, target.stat())
                 prepared.append(target)
             for target in olds:
                 os.replace(replacing.staging_of(target), target)
-        except BaseException:  # an interrupt too
+        except BaseException:  # including KeyboardInterrupt
             if len(prepared) == len(changes):
                 renamed = [
                     t for t in prepared if file_system.status(replacing.staging_of(t)) is None
@@ -112,25 +114,26 @@ def write_changes(tree: Tree, changes: Iterable[Change]) -> None:
 
 
 def _put_back(olds: Mapping[Path, bytes]) -> None:
-    """Write former contents back. Raises InputError if that fails: some files are then new."""
+    """Restore the old contents. Raises InputError if that fails: some files are then new."""
     for target, old in olds.items():
         try:
             replacing.replace(target, old)
         except OSError as e:
             raise InputError(
-                f"{target} was written and cannot be put back: {e.strerror or e}",
-                help=f"{file_system.advice(e)} Look at what was changed: git diff",
+                f"{target} was written, and its old content cannot be restored: {e.strerror or e}",
+                help=f"{file_system.advice(e)} See what was changed: git diff",
             ) from e
 
 
 def write_all(tree: Tree, files: Mapping[str, bytes]) -> str | None:
     """Write all `files` (by path relative to the root), or none.
 
-    Returns what the user has to know about how they were written, or None.
+    Returns:
+        Notes for the user on how the files were written, or None.
 
     Raises:
-        InputError: They cannot be written, and nothing has changed; or they are committed and not
-            all in place, which the next run finishes.
+        InputError: If the files cannot be written. Either nothing has changed, or the files are
+            committed but not all in place, and the next run finishes.
     """
     if not files:
         return None
@@ -151,7 +154,7 @@ def write_all(tree: Tree, files: Mapping[str, bytes]) -> str | None:
             except replacing.CannotExchangeError as e:
                 notes += [
                     f"{folder.relative_to(tree.root).as_posix()}/ cannot be exchanged in one step "
-                    f"here ({e}): its files were replaced one after the other, under a journal",
+                    f"({e}): its files were replaced one after the other, under a journal",
                     *journal.move_by_journal(tree, targets),
                 ]
         else:
@@ -164,16 +167,16 @@ def write_all(tree: Tree, files: Mapping[str, bytes]) -> str | None:
 
 
 def write_named_file(path: Path, data: bytes) -> None:
-    """Write the file that the user named, through links. A regular file is replaced as a whole.
+    """Write the file that the user named. Links are followed.
 
-    Where nothing can be written beside a file, it is overwritten instead.
+    A regular file is replaced by a rename. If no file can be created beside it, it is overwritten.
 
     Raises:
-        InputError: It cannot be written. A regular file is untouched, unless the message says that
-            it may be incomplete.
+        InputError: If the file cannot be written. A regular file is then unchanged, unless the
+            message says that it may be incomplete.
     """
     with file_system.explained(f"cannot write {path}"):
-        # Devices and pipes are written to: a rename would put a file in their place.
+        # Write to devices and pipes directly: a rename would replace them by a file.
         if os.path.abspath(path).startswith(_SPECIAL) or (path.exists() and not path.is_file()):
             path.write_bytes(data)
             return
@@ -186,18 +189,18 @@ def write_named_file(path: Path, data: bytes) -> None:
             try:
                 file_system.write_in_place(real, data)
             except OSError as e:
-                message = f"cannot write {path}: {e.strerror or e}; it may be incomplete now"
+                message = f"cannot write {path}: {e.strerror or e}; the file may be incomplete"
                 raise InputError(message, help=file_system.advice(e)) from e
 
 
 def recover(tree: Tree) -> None:
-    """Finish or undo what a run that was cut short has left behind. Raises InputError."""
+    """Finish or undo the work of an interrupted run. Raises InputError."""
     with _as_input_error("the release"), _locked(tree):
         journal.recover(tree)
 
 
 def clean(tree: Tree, paths: Iterable[str]) -> None:
-    """Remove what killed runs have left of writing `paths` (from the root). Raises InputError."""
+    """Remove files that killed runs left beside `paths` (from the root). Raises InputError."""
     with _as_input_error("the release"), _locked(tree):
         targets = [tree.target(path) for path in paths]
         for place in {*targets, *(t.parent for t in targets)} - {tree.root}:
@@ -206,7 +209,7 @@ def clean(tree: Tree, paths: Iterable[str]) -> None:
 
 @contextlib.contextmanager
 def _locked(tree: Tree) -> Iterator[bool]:
-    """One writer at a time. Yields whether this file system has locks."""
+    """Lock the tree against other writers. Yields whether this file system has locks."""
     if sys.platform == "win32":
         yield True
         return
@@ -216,7 +219,7 @@ def _locked(tree: Tree) -> Iterator[bool]:
             locked = file_system.lock(descriptor)
         except BlockingIOError as e:
             raise InputError(
-                "another run is writing to this repository", help="Wait until it has ended."
+                "another run is writing to this repository", help="Wait until it ends."
             ) from e
         yield locked
     finally:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is said about artifacts: in-toto statements, their predicates, Sigstore bundles."""
+"""Claims about artifacts: in-toto statements, their predicates, and Sigstore bundles."""

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sigstore bundles: where one lives, and reading it strictly.
+"""Sigstore bundles: their paths, and reading them strictly.
 
-Read by our own few lines, not by `sigstore_models`, for two reasons measured in
-docs/adr/0005-reading-bundles.md: the models refuse proto3 JSON that leaves out zero values, which
-is legal and which cosign writes; and they accept base64 that is not canonical. Bundles are written
+This module reads bundles itself instead of with `sigstore_models`, for two reasons
+(docs/adr/0005-reading-bundles.md): the models refuse proto3 JSON without zero values, which is
+legal and which cosign writes, and they accept base64 that is not canonical. Bundles are written
 with `sigstore_models` (`provenance.signing.key_signer`).
 """
 
@@ -36,12 +36,12 @@ MAX_SIGNERS: Final = 9
 
 
 class BundleError(ValueError):
-    """Bytes that are not a bundle as this project accepts it. The message says why."""
+    """The bytes are not a bundle that this project accepts. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A DSSE envelope with its one signature (DER-encoded for ECDSA)."""
+    """A DSSE envelope with exactly one signature (DER-encoded for ECDSA)."""
 
     payload: bytes
     payload_type: str
@@ -50,12 +50,12 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class MessageSignature:
-    """A signature over a file's bytes, as `cosign sign-blob` writes it.
+    """A signature over the bytes of a file, as `cosign sign-blob` writes it.
 
     Attributes:
-        sha256, sha384: The digest that is stated, of which there is at most one.
-        is_of_file: Whether the file in question has the stated SHA-384; None until a caller who has
-            the file compares them.
+        sha256, sha384: The stated digest of the file. At most one of the two is set.
+        is_of_file: Whether the verified file has the stated SHA-384, or None if they have not been
+            compared yet.
     """
 
     sha256: str | None
@@ -64,23 +64,23 @@ class MessageSignature:
     is_of_file: bool | None = None
 
     def digests(self, sha256: str | None) -> dict[str, str]:
-        """The digests of the file in question that are known: its SHA-256 was computed."""
+        """Return the known digests of the verified file, whose SHA-256 is `sha256`."""
         known = {"sha256": sha256 or ""}
         return known | {"sha384": self.sha384} if self.sha384 and self.is_of_file else known
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """A bundle with its content, who is said to have signed it, and what says when.
+    """A bundle: its content, the claimed signer, and the evidence of the signing time.
 
     Attributes:
-        hint: What the client that signed with a key says of the key: any string, which proves
-            nothing. None where a certificate signed.
-        certificate: The DER certificate of a keyless signature, None where a key signed.
-        chain: What else the certificate chain of an older bundle held. Nothing follows from it:
-            only a trusted root says who may issue.
-        entry: The entry in a transparency log.
-        timestamps: RFC 3161 timestamp responses, DER.
+        hint: A string by which the client that signed names its key, or None if the signature is
+            keyless. It proves nothing.
+        certificate: The DER certificate of a keyless signature, or None if a key signed.
+        chain: The further certificates of an older bundle. They are not used: only a trusted root
+            says who may issue certificates.
+        entry: The entry in a transparency log, or None.
+        timestamps: RFC 3161 timestamp responses, in DER.
     """
 
     media_type: str
@@ -93,9 +93,9 @@ class Bundle:
 
     @property
     def key_sha256(self) -> str | None:
-        """The hint as people compare it, in hex, if it is base64 of a SHA-256 as cosign writes it.
+        """The hint in hex, if it is the base64 of a SHA-256, as cosign writes it.
 
-        None for every other hint: what it means is up to the client that wrote it.
+        None for every other hint: its meaning depends on the client that wrote it.
         """
         try:
             raw = base64.b64decode(self.hint or "", validate=True)
@@ -105,20 +105,20 @@ class Bundle:
 
     @property
     def says_when(self) -> bool:
-        """Whether anything in it says when it was signed: a timestamp, or the promise of a log."""
+        """Whether there is evidence of the signing time: a timestamp, or the promise of a log."""
         return bool(self.timestamps) or (self.entry is not None and self.entry.promise is not None)
 
 
 def seed_attestation_path(registry_folder: str, onnx: str, row_bundle: str) -> str:
-    """Where the seed attestation of `onnx` lives: beside the row bundle."""
+    """Return the path of the seed attestation of `onnx`: beside the row bundle."""
     folder = paths.join(registry_folder, row_bundle).rpartition("/")[0]
     return paths.join(folder, f"{onnx}.provenance{SUFFIX}")
 
 
 def summary_path(registry_path: str, row_bundles: list[str]) -> str:
-    """Where the release summary lives: in the folder below which all row bundles lie.
+    """Return the path of the release summary: in the lowest folder above all row bundles.
 
-    Paths are relative to the root, as is the result. Without bundles, beside the registry.
+    Without bundles, it is beside the registry. All paths are relative to the root.
     """
     folder, _, name = registry_path.rpartition("/")
     folders = [b.rpartition("/")[0] for b in row_bundles] or [folder]
@@ -126,7 +126,7 @@ def summary_path(registry_path: str, row_bundles: list[str]) -> str:
 
 
 def countersignature_path(bundle: str, number: int) -> str:
-    """Where the signature of the second, third, … signer lies: `m.onnx.2.sigstore.json`."""
+    """Return the path of the second, third, … signer's signature: `m.onnx.2.sigstore.json`."""
     return f"{bundle.removesuffix(SUFFIX)}.{number}{SUFFIX}"
 
 
@@ -134,17 +134,17 @@ def decode(data: bytes) -> Bundle:
     """Return the bundle in `data`.
 
     Raises:
-        BundleError: If it is not strict JSON, of another version, or not exactly one signature by
-            one key or certificate over one message or in-toto payload.
+        BundleError: If `data` is not strict JSON, or has another version, or does not have exactly
+            one signature by one key or certificate over one message or in-toto payload.
     """
-    # The payload of a large bundle is decoded on its own, so that it is held once.
+    # The payload of a large bundle is decoded separately, so that memory holds it only once.
     apart = _payload_apart(data) if len(data) > LARGE else None
     if apart is not None:
         payload, mark, rest = apart
         try:
             found = _decode(rest)
         except BundleError:
-            return _decode(data)  # its error is about the whole
+            return _decode(data)  # raises the error for the whole bundle
         if isinstance(found.content, Envelope) and found.content.payload == mark:
             return replace(found, content=replace(found.content, payload=payload))
     return _decode(data)
@@ -154,10 +154,10 @@ _PAYLOAD: Final = re.compile(rb'"payload" ?: ?"([A-Za-z0-9+/]++={0,2})"')
 
 
 def _payload_apart(data: bytes) -> tuple[bytes, bytes, bytes] | None:
-    """The first payload in a bundle, a mark, and the bundle with the mark in place of the payload.
+    """Return the first payload in a bundle, a mark, and the bundle with the mark in its place.
 
-    Nobody who wrote the bundle could know the mark, so an envelope that holds it was at this place.
-    None where the payload is not written plainly.
+    The mark is random, so if the decoded envelope contains it, this was the envelope's payload.
+    None if no payload is found in the usual format.
     """
     found = _PAYLOAD.search(data)
     if found is None:
@@ -184,9 +184,7 @@ def _decode(data: bytes) -> Bundle:
             raise BundleError(f"it is {named}, expected a Sigstore bundle")
         found = repr(media_type) if isinstance(media_type, str) else type_name(media_type)
         prefix = "unsupported: " if isinstance(media_type, str) else ""
-        raise BundleError(
-            f"{prefix}its mediaType is {found[:120]}; this version reads {MEDIA_TYPE}"
-        )
+        raise BundleError(f"{prefix}its mediaType is {found[:120]}, expected {MEDIA_TYPE}")
     known = ("mediaType", "verificationMaterial", "messageSignature", "dsseEnvelope")
     try:
         return _bundle(media_type, Message(value, "", known))
@@ -210,7 +208,7 @@ def _bundle(media_type: str, value: Message) -> Bundle:
     entry = _entry(media_type, material)
     timestamps = _timestamps(material)
     if certificate is not None and entry is None and not timestamps:
-        raise ProtoJsonError("nothing says when it was signed: no log entry and no timestamp")
+        raise ProtoJsonError("it has no evidence of the signing time: no log entry or timestamp")
     if value.has("messageSignature") == value.has("dsseEnvelope"):
         raise ProtoJsonError("it needs exactly one of messageSignature and dsseEnvelope")
     content: Envelope | MessageSignature
@@ -233,23 +231,23 @@ def _signer(media_type: str, material: Message) -> tuple[str | None, tuple[bytes
     older = media_type in (V01, V02)
     if of_certificate:
         if older:
-            raise ProtoJsonError("bundles before v0.3 have x509CertificateChain, not certificate")
+            raise ProtoJsonError("expected x509CertificateChain in a bundle before v0.3")
         return None, (material.message("certificate", ("rawBytes",)).octets("rawBytes"),)
     if not older:
         raise ProtoJsonError(
-            "certificate chains are of older bundle versions; v0.3 has one certificate"
+            "expected one certificate in a bundle v0.3, found an x509CertificateChain"
         )
     chain = material.message("x509CertificateChain", ("certificates",))
     certificates = chain.messages("certificates", ("rawBytes",), MAX_CHAIN)
     if not certificates:
-        raise ProtoJsonError(f"{chain.where} holds no certificate")
+        raise ProtoJsonError(f"{chain.where} has no certificate")
     return None, tuple(c.octets("rawBytes") for c in certificates)
 
 
 def _entry(media_type: str, material: Message) -> LogEntry | None:
     entries = material.messages("tlogEntries", log_entry.FIELDS, MAX_TIMESTAMPS)
     if len(entries) > 1:
-        raise ProtoJsonError(f"it has {len(entries)} log entries; one is read")
+        raise ProtoJsonError(f"it has {len(entries)} log entries, expected at most one")
     if not entries:
         return None
     entry = log_entry.read(entries[0], proof_required=media_type != V01)
@@ -265,7 +263,7 @@ def _timestamps(material: Message) -> tuple[bytes, ...]:
     found = holder.messages("rfc3161Timestamps", ("signedTimestamp",), MAX_TIMESTAMPS)
     timestamps = tuple(t.octets("signedTimestamp") for t in found)
     if len(set(timestamps)) != len(timestamps):
-        raise ProtoJsonError(f"{holder.where} holds the same timestamp twice")
+        raise ProtoJsonError(f"{holder.where} has the same timestamp twice")
     return timestamps
 
 
@@ -278,7 +276,7 @@ def _envelope(value: Message) -> Envelope:
     signatures = value.messages("signatures", ("sig", "keyid"), MAX_TIMESTAMPS)
     if len(signatures) != 1:
         raise ProtoJsonError(f"dsseEnvelope needs exactly one signature, found {len(signatures)}")
-    signatures[0].text("keyid")  # a hint that nothing here follows
+    signatures[0].text("keyid")  # must be a string; it is not used
     return Envelope(
         payload=value.octets("payload"),
         payload_type=payload_type,
@@ -293,7 +291,8 @@ def _message(value: Message) -> MessageSignature:
         algorithm = digest.text("algorithm")
         if algorithm not in ("SHA2_256", "SHA2_384"):
             raise ProtoJsonError(
-                f"messageSignature.messageDigest is not SHA2_256: {algorithm[:40]!r} is unsupported"
+                "messageSignature.messageDigest is unsupported: expected SHA2_256 or SHA2_384, "
+                f"found {algorithm[:40]!r}"
             )
         stated = digest.octets("digest").hex()
         sha256, sha384 = (stated, None) if algorithm == "SHA2_256" else (None, stated)

@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The layout of a release: four steps, what each may do to the files, and who may do which.
+"""The layout of a release: its four steps, what each may do to the files, and who may perform it.
 
-in-toto's artifact rules work through a queue: what a rule matches is taken out, and `DISALLOW *` at
-the end refuses what is left. So a list of rules says one thing about what a step found or left, and
-the lists together say:
+in-toto applies artifact rules to a queue of files: each rule removes the files that it matches, and
+`DISALLOW *` at the end refuses the rest. The rules of all steps together require that:
 
-- what `check` read is what `export` made, and nothing else;
+- `check` read exactly the files that `export` made;
 - `check` and `verify` changed nothing;
-- what `sign` read is what `check` left;
-- what `verify` read is what `check` left, and of bundles what `sign` made;
-- everything that `export` made, and everything that `sign` left, was verified: nothing got lost;
-- the files that lie here are those that `verify` saw, and what the registry names is all here.
+- `sign` read the files as `check` left them;
+- `verify` read the files as `check` left them, and the bundles as `sign` made them;
+- `verify` read everything that `export` made and everything that `sign` left: nothing got lost;
+- the present files are those that `verify` read, and include everything that the registry names.
 """
 
 from __future__ import annotations
@@ -30,12 +29,12 @@ from provenance.frozen import dataclass
 STEPS: Final = ("export", "check", "sign", "verify")
 INSPECTION: Final = "untouched"
 HARMLESS: Final = ("true",)
-"""The command of the one inspection: in-toto records the files before and after it. It does
-nothing, so that a verifier need not run it."""
+"""The command of the only inspection. in-toto records the files before and after it. The command
+does nothing, so a verifier need not run it."""
 
 MOST_REQUIRED: Final = 2_000
-"""Files that a layout requires by name. in-toto keeps, for each of its rules, a copy of the list of
-files: its memory grows with the square."""
+"""Files that a layout requires by name. in-toto copies the list of files for each rule, so its
+memory grows with the square of this number."""
 
 _ALL: Final = ["DISALLOW", "*"]
 
@@ -44,9 +43,12 @@ Rules = list[list[str]]
 
 @dataclass(frozen=True)
 class FunctionaryKey:
-    """Who may do a step: a public key as layouts hold it. `path` is where it was read.
+    """The public key of someone who may perform a step.
 
-    `as_json` is the key with its id, as `securesystemslib` writes it.
+    Attributes:
+        path: The file that the key was read from.
+        key_id: The id of the key.
+        as_json: The key with its id, in the form that layouts use and `securesystemslib` writes.
     """
 
     path: str
@@ -56,7 +58,7 @@ class FunctionaryKey:
 
 @dataclass(frozen=True)
 class Step:
-    """A step, who may do it, and how many of them have to."""
+    """A step, the keys that may perform it, and how many of them must."""
 
     name: str
     keys: tuple[FunctionaryKey, ...]
@@ -72,15 +74,18 @@ def layout(
     config: str | None,
     required: Sequence[str],
 ) -> dict[str, Any]:
-    """Return the payload of the layout, which in-toto accepts. Raises InputError.
+    """Return the payload of the layout.
 
     Args:
         steps: One for each of `STEPS`.
         expires: A time in UTC, `2026-12-31T00:00:00Z`.
-        folders: Where the files of the release are.
-        bundle_folders: Where bundles are written.
-        config: The configuration, if it is among the files.
-        required: Files that have to be here in the end.
+        folders: The folders with the files of the release.
+        bundle_folders: The folders with bundles.
+        config: The configuration file, or None if it is not part of the release.
+        required: Files that must exist in the end.
+
+    Raises:
+        InputError: If in-toto does not accept the layout.
     """
     from in_toto.models.layout import Layout
     from securesystemslib.exceptions import FormatError
@@ -119,17 +124,17 @@ def layout(
     try:
         Layout.read(copy.deepcopy(payload))
     except FormatError as e:
-        raise InputError(f"in-toto does not take the layout: {e}") from e
+        raise InputError(f"in-toto does not accept the layout: {e}") from e
     return payload
 
 
 def _step_rules(bundles: Sequence[str]) -> dict[str, tuple[Rules, Rules]]:
-    """The rules for materials and products of each step."""
+    """Return the rules for materials and products of each step."""
     signed = [["MATCH", b, "WITH", "PRODUCTS", "FROM", "sign"] for b in bundles]
     return {
         "export": (
             [["ALLOW", "*"]],
-            # Bundles of an earlier release are still there; `sign` takes their place.
+            # Bundles of an earlier release still exist; `sign` replaces them.
             [*(["ALLOW", b] for b in bundles), _same("PRODUCTS", "verify"), _ALL],
         ),
         "check": (
@@ -148,7 +153,10 @@ def _step_rules(bundles: Sequence[str]) -> dict[str, tuple[Rules, Rules]]:
 
 
 def _inspection_rules(release: Sequence[str], required: Sequence[str]) -> Rules:
-    """What lies here is what `verify` saw. Files outside the release are ignored."""
+    """Return rules by which the present files must be those that `verify` read.
+
+    Files outside the release are ignored.
+    """
     return [
         *(["REQUIRE", path] for path in required),
         *(["MATCH", pattern, "WITH", "PRODUCTS", "FROM", "verify"] for pattern in release),
@@ -162,19 +170,19 @@ def _same(what: str, step: str) -> list[str]:
 
 
 def _below(folder: str, pattern: str) -> str:
-    """A pattern for what lies below a folder, at any depth: in-toto's `*` matches `/` too."""
+    """Return a pattern for files below a folder at any depth: in-toto's `*` also matches `/`."""
     return pattern if folder == "." else f"{glob.escape(folder)}/{pattern}"
 
 
 DAYS: Final = 90
-"""How long a layout holds unless it is said: a few releases."""
+"""Days for which a layout is valid by default: a few releases."""
 
 _DAYS: Final = range(1, 3651)
 
 
 @dataclass(frozen=True, slots=True)
 class StepEntry:
-    """`[[layout.step]]`. Keys are paths as written; none where everybody's keys do."""
+    """A table `[[layout.step]]`. `keys` are paths as written; if empty, the keys of all steps."""
 
     name: str
     keys: tuple[str, ...] = ()
@@ -183,12 +191,12 @@ class StepEntry:
 
 @dataclass(frozen=True)
 class LayoutTable:
-    """`[layout]`.
+    """The table `[layout]` of the configuration.
 
     Attributes:
-        expires: The last day on which it holds, or for how many days it does once it is signed.
-        keys: The keys of all steps that do not name any; where these are none, the trusted keys.
-        steps: What is said of single steps.
+        expires: The last day on which the layout is valid, or the number of days after signing.
+        keys: The keys for steps that name none. If empty, the trusted keys.
+        steps: The tables of single steps.
     """
 
     expires: datetime.date | int = DAYS
@@ -196,12 +204,12 @@ class LayoutTable:
     steps: tuple[StepEntry, ...] = ()
 
     def step(self, name: str) -> StepEntry:
-        """What is said of a step, with the keys of all steps where it has none of its own."""
+        """Return the table of a step, with the keys of all steps if it names none."""
         found = next((s for s in self.steps if s.name == name), StepEntry(name))
         return StepEntry(name, found.keys or self.keys, found.threshold)
 
     def expires_at(self, now: datetime.datetime) -> str:
-        """When a layout that is signed `now` expires, as in-toto writes it."""
+        """Return when a layout that is signed `now` expires, in the format of in-toto."""
         if isinstance(self.expires, int):
             moment = now + datetime.timedelta(days=self.expires)
         else:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """in-toto layouts and links (https://github.com/in-toto/specification, v1.0), in DSSE envelopes.
 
-They are read strictly before `in-toto` sees them: it takes what `json` takes, a key twice included,
-and reads files of any size. Its older form, which signs a canonical text that is made from what was
-parsed, is not read: what was signed and what is judged have to be the same bytes.
+They are read strictly before they are passed to `in-toto`, which accepts all that `json` accepts,
+including duplicate keys, and files of any size. The older format without an envelope is refused: it
+signs a canonical form of the parsed document, not the bytes that are verified.
 """
 
 from __future__ import annotations
@@ -31,22 +31,22 @@ _LINK_NAME: Final = re.compile(r"(?P<step>.+)\.(?P<key>[0-9a-f]{8})\.link", re.D
 
 
 class DocumentError(ValueError):
-    """Bytes that are not a signed layout or link. The message says why."""
+    """The bytes are not a signed layout or link. The message says why."""
 
 
 @dataclass(frozen=True)
 class Read:
-    """A layout or link: the container that signatures are judged on, and what it says."""
+    """A layout or link: in-toto's `metadata` with the signatures, and its `payload`."""
 
     metadata: Any
     payload: Any
 
 
 def read_layout(data: bytes) -> Read:
-    """Return the layout in `data`; its signatures are not judged.
+    """Return the layout in `data`, without verifying its signatures.
 
     Raises:
-        DocumentError: If it is not a layout, or means something else than it seems to say.
+        DocumentError: If `data` is not a layout, or the layout is misleading.
     """
     found = _read(data, LAYOUT)
     _sound(found.payload)
@@ -54,15 +54,15 @@ def read_layout(data: bytes) -> Read:
 
 
 def read_link(data: bytes) -> Read:
-    """Return the link in `data`; its signatures are not judged.
+    """Return the link in `data`, without verifying its signatures.
 
     Raises:
-        DocumentError: If it is not a link, or has other digests than SHA-256.
+        DocumentError: If `data` is not a link, or has other digests than SHA-256.
     """
     found = _read(data, LINK)
     for path, hashes in (*found.payload.materials.items(), *found.payload.products.items()):
         if set(hashes) != {"sha256"}:
-            raise DocumentError(f"it has no SHA-256 of {path[:80]!r}, or something besides")
+            raise DocumentError(f"expected exactly one digest, a SHA-256, for {path[:80]!r}")
     return found
 
 
@@ -73,7 +73,7 @@ def _read(data: bytes, kind: str) -> Read:
     try:
         envelope = parse_object(data)
         if "signed" in envelope:
-            raise DocumentError("it is not in a DSSE envelope, but in the older form of in-toto")
+            raise DocumentError("expected a DSSE envelope, found the older format of in-toto")
         message = Message(envelope, "", ("payload", "payloadType", "signatures"))
         if message.text("payloadType") != PAYLOAD_TYPE:
             shown = message.text("payloadType")[:80]
@@ -83,7 +83,7 @@ def _read(data: bytes, kind: str) -> Read:
             signature.octets("sig")
         signers = tuple(s.text("keyid") for s in signatures)
         if not all(_KEY_ID.fullmatch(s) for s in signers) or len(set(signers)) != len(signers):
-            raise DocumentError("its signatures do not each name a key of their own")
+            raise DocumentError("each of its signatures must name a different key")
         found = parse_object(message.octets("payload")).get("_type")
     except (JsonError, ProtoJsonError) as e:
         raise DocumentError(str(e)) from e
@@ -95,36 +95,38 @@ def _read(data: bytes, kind: str) -> Read:
         payload = metadata.get_payload()
         payload.validate()
     except refusals() as e:
-        raise DocumentError(f"in-toto does not take it: {first_line(e)}") from e
+        raise DocumentError(f"in-toto does not accept it: {first_line(e)}") from e
     return Read(metadata, payload)
 
 
 def _sound(layout: Any) -> None:
-    """Raises DocumentError where a layout means something else than it seems to say."""
+    """Raise DocumentError if a layout is misleading, such as a step without a valid threshold."""
     if not layout.steps:
-        raise DocumentError("it has no steps: nothing would have to be done")
+        raise DocumentError("it has no steps, so it would require nothing")
     if max(len(layout.steps), len(layout.inspect), len(layout.keys)) > _MOST:
         raise DocumentError(f"it has more than {_MOST:,} steps, inspections or keys")
     for item in (*layout.steps, *layout.inspect):
         if not isinstance(item.name, str) or not item.name or "/" in item.name:
-            raise DocumentError(f"{str(item.name)[:40]!r} is no name for a step")
+            raise DocumentError(f"{str(item.name)[:40]!r} is not a valid name for a step")
     for step in layout.steps:
         if step.threshold < 1:
-            raise DocumentError(f"step {step.name!r} has a threshold of {step.threshold}")
+            raise DocumentError(
+                f"step {step.name!r} has a threshold of {step.threshold}, expected 1 or more"
+            )
         for key_id in step.pubkeys:
             if key_id not in layout.keys:
                 raise DocumentError(
-                    f"step {step.name!r} names the key {key_id[:8]}, which it does not hold"
+                    f"step {step.name!r} names the key {key_id[:8]}, which the layout does not have"
                 )
     if [key.get("keyid") for key in layout.keys.values()] != list(layout.keys):
-        raise DocumentError("it holds a key under another id than its own")
-    # in-toto counts ids: one key under two of them would do a step twice.
+        raise DocumentError("it has a key under the id of another key")
+    # in-toto counts ids: one key under two ids would count twice for a threshold.
     if len({_identity(key) for key in layout.keys.values()}) != len(layout.keys):
-        raise DocumentError("it holds one key under two ids")
+        raise DocumentError("it has the same key under two ids")
 
 
 def _identity(key: Mapping[str, Any]) -> object:
-    """What is the same for one public key however it is written: wrapped, in upper case, in PEM."""
+    """Return a value that is equal for all spellings of one public key."""
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import (
         Encoding,
@@ -144,12 +146,12 @@ def _identity(key: Mapping[str, Any]) -> object:
 
 
 def first_line(e: Exception) -> str:
-    """What an error says, without the trace that in-toto adds."""
+    """Return the message of an error, without the trace that in-toto adds."""
     return (str(e).splitlines() or [""])[0][:300]
 
 
 def refusals() -> tuple[type[Exception], ...]:
-    """What in-toto raises on what it does not take. It checks little before it uses it."""
+    """Return the errors that in-toto raises for invalid documents, which it checks only partly."""
     from in_toto.exceptions import InvalidMetadata
     from securesystemslib.exceptions import Error
 
@@ -157,18 +159,18 @@ def refusals() -> tuple[type[Exception], ...]:
 
 
 def link_name(step: str, key_id: str) -> str:
-    """The name of the file with the link of a step: what `in-toto` looks for."""
+    """Return the file name of the link of a step, as `in-toto` expects it."""
     return f"{step}.{key_id[:8]}.link"
 
 
 def step_of(file_name: str) -> tuple[str, str] | None:
-    """The step and the beginning of the key id that a file name says; None where it says none."""
+    """Return the step and the start of the key id in the file name of a link, or None."""
     match = _LINK_NAME.fullmatch(file_name)
     return (match["step"], match["key"]) if match else None
 
 
 def need_in_toto(what: str) -> None:
-    """Raises UnavailableError where `in-toto` is not installed."""
+    """Raise UnavailableError if `in-toto` is not installed. `what` needs it."""
     if importlib.util.find_spec("in_toto") is None:
         raise UnavailableError(
             f"{what} needs in-toto, which is not installed",

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entries of a transparency log, as a bundle carries them.
+"""Entries of a transparency log, as bundles contain them.
 
-What can be seen without any key is judged here: that the entry is whole, and that the inclusion
-proof and the checkpoint speak of one tree. Whose log it is, and whether its signatures are valid,
-is for `provenance.signing`.
+This module checks what needs no key: that an entry is complete, and that its inclusion proof and
+its checkpoint are about the same tree. `provenance.signing` checks which log it is, and its
+signatures.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ FIELDS: Final = (
 )
 REKOR_V2: Final = "0.0.2"
 DSSE_V2: Final = ("dsse", REKOR_V2)
-"""What Rekor v2 wrote of an envelope before it took to writing `hashedrekord` of each."""
+"""The kind of entry that Rekor v2 wrote for envelopes before it used `hashedrekord` for all."""
 INTOTO: Final = ("intoto", "0.0.1")
 INTOTO_2: Final = ("intoto", "0.0.2")
-"""What Rekor v1 wrote of an envelope before it had `dsse`. The version is that of the kind."""
+"""The kinds of entries that Rekor v1 wrote for envelopes before it had `dsse`."""
 KINDS: Final = (
     ("hashedrekord", "0.0.1"),
     ("dsse", "0.0.1"),
@@ -51,9 +51,9 @@ _SIGNATURE_LINE = re.compile(r"\u2014 \S+ [A-Za-z0-9+/]+={0,2}")
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """What a log says of itself: its name, and the size and root of its tree.
+    """A checkpoint of a log: its name, and the size and root hash of its tree.
 
-    `envelope` is the signed note (https://c2sp.org/tlog-checkpoint) that holds them.
+    `envelope` is the signed note (https://c2sp.org/tlog-checkpoint) that contains them.
     """
 
     envelope: str
@@ -64,7 +64,7 @@ class Checkpoint:
 
 @dataclass(frozen=True, slots=True)
 class InclusionProof:
-    """The hashes that lead from an entry to the root of a checkpoint."""
+    """The hashes that lead from an entry to the root hash of a checkpoint."""
 
     log_index: int
     root_hash: bytes
@@ -78,11 +78,12 @@ class LogEntry:
     """An entry of a transparency log.
 
     Attributes:
-        log_id: How the log is named in trusted roots.
-        kind, version: What the body is: `hashedrekord`, `dsse` or `intoto`, and the version of it.
-        integrated_time: Seconds since 1970, None where the log gave none. Only a promise signs it.
+        log_id: The id of the log in trusted roots.
+        kind, version: The format of the body: `hashedrekord`, `dsse` or `intoto`, and its version.
+        integrated_time: Seconds since 1970, or None if the log gave no time. Only the promise signs
+            this time.
         promise: The signed entry timestamp of Rekor v1.
-        body: What was logged, as the log keeps it.
+        body: What was logged, in the log's canonical form.
     """
 
     log_index: int
@@ -96,12 +97,12 @@ class LogEntry:
 
     @property
     def named(self) -> tuple[str, str]:
-        """Its kind and the version of that."""
+        """The kind and its version."""
         return self.kind, self.version
 
     @property
     def of_rekor_v2(self) -> bool:
-        """Whether Rekor v2 wrote it."""
+        """Whether Rekor v2 wrote the entry."""
         return _of_rekor_v2(self.named)
 
 
@@ -110,18 +111,21 @@ def _of_rekor_v2(named: tuple[str, str]) -> bool:
 
 
 def read(entry: Message, *, proof_required: bool) -> LogEntry:
-    """Return the entry in a message. Raises ProtoJsonError.
+    """Return the entry in a message.
 
-    In bundles v0.1 a promise was enough, and a proof could come without the checkpoint that makes
-    it one; such a proof is passed over.
+    In bundles v0.1 a promise was enough, and a proof could lack the checkpoint that it needs. Such
+    a proof is ignored.
+
+    Raises:
+        ProtoJsonError: If the entry is not complete, or contradicts itself.
     """
     kind = entry.message("kindVersion", ("kind", "version"))
     named = (kind.text("kind"), kind.text("version"))
     if named not in KINDS:
         known = ", ".join(f"{k} {v}" for k, v in KINDS)
         raise ProtoJsonError(
-            f"{entry.where} is unsupported: it is of kind {' '.join(named)[:60]!r}, "
-            f"supported are {known}"
+            f"{entry.where} is unsupported: expected one of the kinds {known}, "
+            f"found {' '.join(named)[:60]!r}"
         )
     promise = None
     if entry.has("inclusionPromise"):
@@ -131,9 +135,9 @@ def read(entry: Message, *, proof_required: bool) -> LogEntry:
     if time is not None and time > _MAX_TIME:
         raise ProtoJsonError(f"{entry.at('integratedTime')} is after the year 9999")
     if promise is not None and time is None:
-        raise ProtoJsonError(f"{entry.where} has a promise without the time that it promises")
+        raise ProtoJsonError(f"{entry.where} has a promise but no integratedTime")
     if promise is not None and _of_rekor_v2(named):
-        raise ProtoJsonError(f"{entry.where} has a promise, and Rekor v2 makes none")
+        raise ProtoJsonError(f"{entry.where} has a promise, which Rekor v2 never makes")
     proof = _proof(entry, required=proof_required)
     if proof is None and promise is None:
         raise ProtoJsonError(f"{entry.where} has neither an inclusion proof nor a promise")
@@ -147,23 +151,24 @@ def read(entry: Message, *, proof_required: bool) -> LogEntry:
         proof=proof,
         body=_body(entry, named),
     )
-    # In Rekor v1 the two differ: a log has several trees, and numbers entries over all of them.
+    # In Rekor v1 the two may differ: a log has several trees and numbers entries across all.
     if found.of_rekor_v2 and proof and proof.log_index != found.log_index:
         raise ProtoJsonError(
-            f"{entry.where} is entry {found.log_index} and its proof is for {proof.log_index}"
+            f"{entry.where} is entry {found.log_index}, but its proof is for entry "
+            f"{proof.log_index}"
         )
     return found
 
 
 def _body(entry: Message, named: tuple[str, str]) -> bytes:
-    """What was logged is strict JSON, and of the kind that the entry states."""
+    """Return the body, which must be strict JSON of the kind that the entry states."""
     body = entry.octets("canonicalizedBody")
     try:
         value = parse_object(body)
     except JsonError as e:
         raise ProtoJsonError(f"{entry.at('canonicalizedBody')} {e}") from e
     if (value.get("kind"), value.get("apiVersion")) != named:
-        raise ProtoJsonError(f"{entry.where} is of another kind than what was logged")
+        raise ProtoJsonError(f"{entry.where} is not of the same kind as what was logged")
     return body
 
 
@@ -187,33 +192,33 @@ def _proof(entry: Message, *, required: bool) -> InclusionProof | None:
         checkpoint=checkpoint,
     )
     if any(len(h) != _HASH_SIZE for h in (found.root_hash, *found.hashes)):
-        raise ProtoJsonError(f"{proof.where} holds a hash that is not of {_HASH_SIZE} bytes")
+        raise ProtoJsonError(f"{proof.where} has a hash that is not {_HASH_SIZE} bytes long")
     if found.log_index >= found.tree_size:
         raise ProtoJsonError(
-            f"{proof.where} is for entry {found.log_index} of a tree of {found.tree_size}"
+            f"{proof.where} is for entry {found.log_index} of a tree with {found.tree_size} entries"
         )
     if found.tree_size != checkpoint.tree_size:
         raise ProtoJsonError(
-            f"{proof.where} is for a tree of {found.tree_size}, "
-            f"and its checkpoint is of one of {checkpoint.tree_size}"
+            f"{proof.where} is for a tree with {found.tree_size} entries, "
+            f"but its checkpoint is for one with {checkpoint.tree_size}"
         )
     if found.root_hash != checkpoint.root_hash:
-        raise ProtoJsonError(f"{proof.where} leads to another root than its checkpoint's")
+        raise ProtoJsonError(f"{proof.where} has another root hash than its checkpoint")
     return found
 
 
 def read_checkpoint(envelope: str, where: str) -> Checkpoint:
-    """The checkpoint in a signed note. Raises ProtoJsonError."""
+    """Return the checkpoint in a signed note. Raises ProtoJsonError."""
     text, blank, signatures = envelope.partition("\n\n")
     lines = text.split("\n")
     signed = signatures.removesuffix("\n").split("\n")
-    whole = blank and signatures.endswith("\n") and len(lines) >= 3 and lines[0]
-    if not whole or not all(_SIGNATURE_LINE.fullmatch(s) for s in signed):
+    is_complete = blank and signatures.endswith("\n") and len(lines) >= 3 and lines[0]
+    if not is_complete or not all(_SIGNATURE_LINE.fullmatch(s) for s in signed):
         raise ProtoJsonError(f"{where} is not a signed checkpoint")
     if _SIZE.fullmatch(lines[1]) is None:
-        raise ProtoJsonError(f"{where} states no tree size")
+        raise ProtoJsonError(f"{where} has no valid tree size")
     try:
         root = base64.b64decode(lines[2], validate=True)
     except (binascii.Error, ValueError) as e:
-        raise ProtoJsonError(f"{where} states no root hash") from e
+        raise ProtoJsonError(f"{where} has no valid root hash") from e
     return Checkpoint(envelope, lines[0], int(lines[1]), root)

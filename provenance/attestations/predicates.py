@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The predicate types of this project's statements, and their predicates.
+"""The predicate types of this project's statements, and functions that build the predicates.
 
-Each is documented in docs/predicates/ and has a JSON Schema in `provenance.schemas`, which every
-predicate must satisfy before it is signed.
+Each type is documented in docs/predicates/ and has a JSON Schema in `provenance.schemas`. Every
+predicate must match its schema before it is signed.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ VERIFIER: Final = "https://onnx-provenance.dev/verifiers/onnx-provenance/v1"
 DEFERRALS_FIELD: Final = "https://onnx-provenance.dev/fields/deferrals"
 RELEASE_FIELD: Final = "https://onnx-provenance.dev/fields/release"
 REGISTRY_FIELD: Final = "https://onnx-provenance.dev/fields/registry"
-"""Extension fields of the summary: SLSA asks that such fields are named by URIs."""
+"""Extension fields of the release summary. SLSA requires that their names are URIs."""
 
 VERIFIED_LEVEL: Final = "ONNX_PROVENANCE_VERIFIED"
-"""What a summary says of the release: every rule of this project passed, or was deferred.
+"""The verified level in a release summary: every rule passed, or its findings are deferred.
 
-A level of our own: this project does not evaluate SLSA build levels, and `slsa-verifier verify-vsa`
-reads every `SLSA_*_LEVEL_*` as a number.
+It is not a SLSA level, because this project does not evaluate SLSA build levels, and
+`slsa-verifier verify-vsa` reads every `SLSA_*_LEVEL_*` as a number.
 """
 
 _OWN_PLACES: Final = (
@@ -48,7 +48,7 @@ _OWN_PLACES: Final = (
 )
 
 IDENTITY_MAPPING: Final = hashlib.sha256(b"{}").hexdigest()
-"""The digest of the empty mapping table: the registry has this project's own shape."""
+"""The digest of an empty mapping of field names: the registry uses this project's names."""
 
 SCHEMAS: Final[Mapping[str, str]] = {
     REGISTRY_ROW: "registry-row.schema.json",
@@ -68,12 +68,12 @@ def registry_row(
     """Return the predicate of a row bundle.
 
     Args:
-        row: The canonical row: this project's names, with `classification`.
-        files: Every file of the row that was hashed.
-        source: Where the row was read, as `row_source` gives it.
-        sidecars: Each sidecar of the row, with the digest that it claims to describe.
-        models: What each ONNX file of the row says, by name.
-        deferrals: The deferrals in force for the row, as `Deferral.as_json` gives them.
+        row: The canonical row, with `classification`.
+        files: All files of the row, as hashed.
+        source: The origin of the row, from `row_source`.
+        sidecars: Each sidecar of the row, with the digest of the model that it claims to describe.
+        models: The facts of each ONNX file of the row, by name.
+        deferrals: The deferrals in force for the row, from `Deferral.as_json`.
     """
     return {
         "row": dict(row),
@@ -91,9 +91,12 @@ def registry_row(
 
 
 def row_source(index: str, location: str, verbatim: Mapping[str, Any]) -> dict[str, Any]:
-    """Return where a row was read: `index` relative to the project's root, `location` in it.
+    """Return the origin of a row, for its predicate.
 
-    The location is a normalized path (RFC 9535, section 2.7).
+    Args:
+        index: The path of the registry file, relative to the project's root.
+        location: The normalized path of the row in it (RFC 9535, section 2.7).
+        verbatim: The row as it is in the registry.
     """
     return {
         "index": index,
@@ -112,10 +115,11 @@ def seed_provenance(
     verdict: Subject | None,
     gate_verdict: str | None,
 ) -> dict[str, Any]:
-    """Return the predicate of a seed attestation, from the sidecar that describes the signed bytes.
+    """Return the predicate of a seed attestation, from the sidecar of the seed.
 
     Raises:
-        StatementError: If the sidecar has no seed, no training recipe, or no valid corpus digest.
+        StatementError: If the sidecar has no seed or no training recipe, or its corpus has no
+            valid path or digest.
     """
     recipe = sidecar.get("training_recipe")
     if sidecar.seed is None:
@@ -127,12 +131,14 @@ def seed_provenance(
     if isinstance(sidecar.get("corpus"), dict):
         corpus_path, corpus_sha256 = (sidecar.get("corpus", key) for key in ("path", "sha256"))
     if corpus_path is not None and not isinstance(corpus_path, str):
-        raise StatementError(f"{sidecar.path}: the corpus has no path but {corpus_path!r:.80}")
+        raise StatementError(
+            f"{sidecar.path}: the path of the corpus is {corpus_path!r:.80}, expected a string"
+        )
     corpus_sha256 = sha256_of(corpus_sha256) or corpus_sha256
     if corpus_sha256 is not None and not is_sha256(corpus_sha256):
         found = repr(corpus_sha256)[:80]
         raise StatementError(
-            f"{sidecar.path}: the corpus has the sha256 {found}, which is no digest"
+            f"{sidecar.path}: the digest of the corpus is {found}, expected a SHA-256"
         )
     if corpus_sha256 is not None:
         materials.insert(0, Subject(corpus_path or "corpus", corpus_sha256))
@@ -150,10 +156,12 @@ def seed_provenance(
 
 
 def _not_stated(sidecar: Sidecar, name: str, form: str) -> StatementError:
-    """What a record lacks that its attestation must state, or has in another form."""
+    """Return the error that a sidecar lacks a value that its attestation must state."""
     written = sidecar.get(name)
-    says = f"no `{name}`" if written is None else f"`{name}` is {written!r:.80}, not {form}"
-    return StatementError(f"{sidecar.path}: {says}, which its attestation must state")
+    found = "it is missing" if written is None else f"found {written!r:.80}"
+    return StatementError(
+        f"{sidecar.path}: the seed attestation needs `{name}`, {form}, but {found}"
+    )
 
 
 def release_summary(
@@ -170,12 +178,21 @@ def release_summary(
     version: str | None = None,
     previous: str | None = None,
 ) -> dict[str, Any]:
-    """The predicate of a release summary.
+    """Return the predicate of a release summary.
 
-    `resource_uri` names the project's registry: an absolute URI, or the name of the registry file
-    if none is known. `index` is the path of that file relative to the project's root, `rows` the
-    number of rows by classification. `time_verified` is RFC 3339, in UTC. `previous` is the SHA-256
-    of the statement of the summary that this one replaces.
+    Args:
+        resource_uri: The name of the project's registry: an absolute URI, or the name of the
+            registry file if no URI is known.
+        index: The path of the registry file, relative to the project's root.
+        rows: The number of rows by classification.
+        policy_path: The path of the configuration file.
+        policy_sha256: The digest of the policy.
+        bundles: The names and digests of all bundles.
+        deferrals: The number of deferred findings.
+        tool_version: The version of this project.
+        time_verified: RFC 3339, in UTC.
+        version: What the publisher calls the release, or None.
+        previous: The SHA-256 of the statement of the summary that this one replaces, or None.
     """
     release: dict[str, Any] = {} if version is None else {"version": version}
     if previous is not None:
@@ -198,23 +215,27 @@ def release_summary(
 def statement(
     predicate_type: str, subjects: Sequence[tuple[str, str]], predicate: dict[str, Any]
 ) -> Statement:
-    """Return a statement whose predicate satisfies its schema. Raises StatementError."""
+    """Return a statement whose predicate matches its schema.
+
+    Raises:
+        StatementError: If the predicate does not match its schema.
+    """
     for error in _validator(predicate_type).iter_errors(predicate):
         where = "/".join(map(str, error.absolute_path)) or "predicate"
-        raise StatementError(f"the predicate does not fit its schema: {where}: {error.message}")
+        raise StatementError(f"the predicate does not match its schema: {where}: {error.message}")
     return Statement(tuple(Subject(n, s) for n, s in subjects), predicate_type, predicate)
 
 
 @cache
 def _validator(predicate_type: str) -> Any:
-    """The validator of a predicate type: a release asks it about every row."""
+    """Return the validator of a predicate type; a release validates every row with it."""
     from jsonschema import Draft202012Validator
 
     return Draft202012Validator(schema(predicate_type))
 
 
 def schema(predicate_type: str) -> dict[str, Any]:
-    """The JSON Schema of a predicate type of `SCHEMAS`."""
+    """Return the JSON Schema of a predicate type in `SCHEMAS`."""
     from importlib import resources
 
     text = resources.files("provenance.schemas").joinpath(SCHEMAS[predicate_type])
@@ -223,14 +244,14 @@ def schema(predicate_type: str) -> dict[str, Any]:
 
 
 def is_seed(statement: Statement) -> bool:
-    """Whether a statement is a seed attestation of this project, not another build's provenance."""
+    """Return whether a statement is a seed attestation, not the provenance of another build."""
     definition = statement.predicate.get("buildDefinition")
     kind = definition.get("buildType") if isinstance(definition, dict) else None
     return statement.predicate_type == SLSA_PROVENANCE and kind == SEED_BUILD_TYPE
 
 
 def claims_to_be_ours(payload: bytes) -> bool:
-    """Whether a statement claims to be one that this project writes, which it reads strictly."""
+    """Return whether a statement claims to be from this project, and so must be read strictly."""
     try:
         value = parse_object(payload)
     except JsonError:

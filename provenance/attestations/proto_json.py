@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Protobuf messages in their JSON form, read strictly (https://protobuf.dev/programming-guides/json).
+"""Read protobuf messages in JSON strictly (https://protobuf.dev/programming-guides/json).
 
-The form may leave out every field that holds its zero value, and writers do. So a field that is not
-there is read as that value; whether the value makes sense is for the reader of the message to say.
-What is not legal, or legal in two spellings, is refused: an unknown field, another type, base64
-that is not canonical, a number that is not in plain digits.
+Writers may omit every field that has its zero value. So a missing field is read as that value, and
+the reader of the message checks whether the value makes sense. Invalid or ambiguous encodings are
+refused: unknown fields, other types, base64 that is not canonical, and numbers that are not plain
+digits.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT(?:[01]\d|2[0-3]):\d\d:\d\d(?:\.\d{1,9})?Z"
 
 
 class ProtoJsonError(ValueError):
-    """A message that is not what it has to be. The message names the field."""
+    """The JSON is not a valid message. The error names the field."""
 
 
 class Message:
-    """One JSON object that is a message, and `where` it stands, for errors."""
+    """A message in a JSON object. `where` is its path, for errors."""
 
     __slots__ = ("_value", "where")
 
@@ -44,24 +44,24 @@ class Message:
         self.where = where
 
     def at(self, key: str) -> str:
-        """How a field is called in an error."""
+        """Return the path of a field, for errors."""
         return f"{self.where}.{key}" if self.where else key
 
     def has(self, key: str) -> bool:
-        """Whether the field is there; null is how JSON spells that it is not."""
+        """Return whether a field is set. In proto3 JSON, null is an unset field."""
         return self._value.get(key) is not None
 
     def message(self, key: str, known: Sequence[str]) -> Message:
-        """The message in a field. It has to be there: a message has no zero value."""
+        """Return the message in a field. It must be set: a message has no zero value."""
         return _message(self._value.get(key), self.at(key), known)
 
     def messages(self, key: str, known: Sequence[str], limit: int) -> list[Message]:
-        """The messages in a repeated field, at most `limit`."""
+        """Return the messages in a repeated field, at most `limit`."""
         value = self._list(key, limit)
         return [_message(v, f"{self.at(key)}[{i}]", known) for i, v in enumerate(value)]
 
     def text(self, key: str) -> str:
-        """The string in a field."""
+        """Return the string in a field; empty if it is unset."""
         value = self._value.get(key)
         if value is None:
             return ""
@@ -70,27 +70,27 @@ class Message:
         return value
 
     def number(self, key: str) -> int:
-        """The int64 in a field, which is not negative in any message that is read here."""
+        """Return the int64 in a field; 0 if it is unset. It must not be negative."""
         value = self._value.get(key)
         if value is None:
             return 0
-        # JSON numbers are read too: writers use strings, and readers must take both.
+        # Writers use strings, but readers must also accept JSON numbers.
         spelt = str(value) if is_whole(value) else value
         if not isinstance(spelt, str) or _DIGITS.fullmatch(spelt) is None or int(spelt) >= UINT63:
-            raise ProtoJsonError(f"{self.at(key)} is not a number of an int64 in plain digits")
+            raise ProtoJsonError(f"{self.at(key)} is not an int64 in plain digits")
         return int(spelt)
 
     def octets(self, key: str) -> bytes:
-        """The bytes in a field. They have to be there: none that is read here may be empty."""
+        """Return the bytes in a field. The field must be set and not empty."""
         return _canonical(self._value.get(key), self.at(key))
 
     def octets_list(self, key: str, limit: int) -> tuple[bytes, ...]:
-        """The bytes in a repeated field."""
+        """Return the bytes in each entry of a repeated field, at most `limit` entries."""
         value = self._list(key, limit)
         return tuple(_canonical(v, f"{self.at(key)}[{i}]") for i, v in enumerate(value))
 
     def time(self, key: str) -> datetime.datetime | None:
-        """Return the Timestamp in a field, or None. Digits below microseconds are cut."""
+        """Return the Timestamp in a field, or None. Digits below microseconds are cut off."""
         value = self._value.get(key)
         if value is None:
             return None
@@ -108,7 +108,7 @@ class Message:
         if not isinstance(value, list):
             raise ProtoJsonError(f"{self.at(key)} is {type_name(value)}, not a list")
         if len(value) > limit:
-            raise ProtoJsonError(f"{self.at(key)} holds more than {limit} entries")
+            raise ProtoJsonError(f"{self.at(key)} has more than {limit} entries")
         return value
 
 
@@ -119,7 +119,7 @@ def _message(value: object, where: str, known: Sequence[str]) -> Message:
 
 
 def _canonical(value: object, where: str) -> bytes:
-    """Canonical base64: two spellings of one signature would be two bundles of one meaning."""
+    """Decode canonical base64. Otherwise two different bundles could have the same signature."""
     if not isinstance(value, str) or not value:
         raise ProtoJsonError(f"{where} is missing")
     try:
@@ -133,11 +133,11 @@ def _canonical(value: object, where: str) -> bytes:
 
 
 _CHUNK: Final = 48 * 1024
-"""Bytes that are written as base64 at a time. Three bytes are four characters: none is cut."""
+"""Bytes that are encoded at a time. A multiple of three, so that the base64 needs no padding."""
 
 
 def canonical_octets(value: memoryview) -> bytes | None:
-    """The bytes that `value` is the canonical base64 of; None if it is not that of any."""
+    """Decode `value`, or return None if it is not canonical base64."""
     try:
         decoded = binascii.a2b_base64(value)
     except ValueError:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Naming a file that was given in place of another.
+"""Recognize the kind of a file, to report a wrong one by its name.
 
-Sigstore, TUF and in-toto have many documents that look alike, and tools write them one a line.
-A reader that expects one of them names what it was given instead. Nothing is judged.
+Many documents of Sigstore, TUF and in-toto look alike, and tools write files with one document per
+line. A reader that expects one of them can name what it got instead. Nothing is verified.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ PUBLIC_KEY: Final = "a public key"
 PRIVATE_KEY: Final = "a private key"
 
 MAX_LINES: Final = 1000
-"""Documents of a file that has one a line: what `gh` downloads at most."""
+"""Documents of a file with one per line: the most that `gh` downloads."""
 
 _MEDIA_TYPES: Final = {
     "application/vnd.dev.sigstore.bundle": BUNDLE,
@@ -59,7 +59,7 @@ _LABELS: Final = (
 
 
 def name_of(data: bytes) -> str | None:
-    """What a file is, with its article; None if the document is not known here."""
+    """Return what a file is, with its article, or None if its kind is not known."""
     pem = _PEM.match(data.lstrip()[:64])
     if pem is not None:
         label = pem[1].decode()
@@ -76,13 +76,13 @@ def name_of(data: bytes) -> str | None:
 
 
 def is_lines_of(name: str, data: bytes) -> bool:
-    """Whether a file has several documents of one kind, one a line."""
+    """Return whether a file has several documents of the kind `name`, one per line."""
     documents = lines(data)
     return len(documents) > 1 and all(name_of(line) == name for line in documents)
 
 
 def lines(data: bytes) -> tuple[bytes, ...]:
-    """The JSON objects of a file that has one a line; the whole file if it is no such file."""
+    """Return the JSON objects of a file with one per line, or else the whole file as one."""
     found = [line.strip() for line in data.split(b"\n", MAX_LINES + 1)]
     found = [line for line in found if line]
     if not 1 < len(found) <= MAX_LINES or not all(

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A registry row as its signer understood it: what the predicate of a row bundle says.
+"""A signed registry row: the predicate of a row bundle.
 
-The signed row needs nothing outside the bundle to be understood: no registry, no configuration, no
-mapping. Requirements of a consumer are judged on it and on nothing else.
+A signed row is complete: it can be read without the registry, the configuration or a mapping. The
+requirements of a consumer are checked against the signed row only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from provenance.attestations.statement import STATEMENT_TYPE, Statement
 from provenance.frozen import dataclass
 
 REGISTRY_ROW: Final = "https://onnx-provenance.dev/predicates/registry-row/v1"
-"""The row bundle: one canonical row of a registry, over all of its files."""
+"""The predicate type of a row bundle: one canonical row of a registry, and all of its files."""
 
 MODEL: Final = "model"
 QUANTIZED: Final = "quantized-model"
@@ -24,19 +24,19 @@ EXTERNAL_DATA: Final = "external-data"
 T = TypeVar("T")
 
 ROLES: Final = (MODEL, QUANTIZED, EXTERNAL_DATA)
-"""What a signed file is to its row."""
+"""The roles of the files of a row."""
 
 PRODUCTION: Final = "production"
 SMOKE: Final = "smoke"
 CLASSIFICATIONS: Final = (PRODUCTION, SMOKE, "unclaimed")
-"""What a row claims of its model."""
+"""The classifications: what a row claims about its model."""
 
 _MEMBERS: Final = {"row", "files", "source", "sidecars", "models", "deferrals"}
 _SOURCE: Final = {"index", "format", "location", "verbatim", "mapping"}
 
 
 class MalformedRowError(ValueError):
-    """A predicate of the type `REGISTRY_ROW` that does not follow it. The message says where."""
+    """A predicate of the type `REGISTRY_ROW` is not valid. The message says where."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class SignedFile:
     Attributes:
         name: Relative to the registry's folder; also the name of its subject.
         role: One of `ROLES`.
-        declared: The digests that the registry declared for it, by algorithm.
-        size: In bytes.
+        declared: The digests that the registry declares for the file, by algorithm.
+        size: The size in bytes.
     """
 
     name: str
@@ -62,10 +62,10 @@ class SignedRow:
 
     Attributes:
         row: The canonical row, under this project's names, with `classification`.
-        files: Every file of the row; each is a subject of the statement.
+        files: All files of the row. Each is a subject of the statement.
         index: The path of the registry file, relative to the root of the project.
-        verbatim: The row as the registry had it.
-        mapping: The digest of the mapping that the registry was read through.
+        verbatim: The row as it was in the registry.
+        mapping: The digest of the mapping of field names with which the registry was read.
         sidecars: The SHA-256 of each sidecar, by name.
         deferrals: The exceptions in force when the row was signed.
     """
@@ -90,15 +90,15 @@ class SignedRow:
 
     @property
     def smoke(self) -> bool | None:
-        """The `smoke` field that stands for the classification; None if nothing was claimed."""
+        """The value of `smoke` for the classification, or None if the row is unclaimed."""
         return {PRODUCTION: False, SMOKE: True}.get(self.classification)
 
 
 def signed_row(statement: Statement | None) -> SignedRow | None:
-    """The row in a row bundle's statement, or None if the statement is of another kind.
+    """Return the row in the statement of a row bundle.
 
-    A statement of this kind whose predicate is malformed says nothing of a row either:
-    `malformed_row` gives the reason.
+    Return None if the statement is of another type, or if its predicate is not valid; then
+    `malformed_row` returns the reason.
     """
     if statement is None or not is_row(statement):
         return None
@@ -109,7 +109,10 @@ def signed_row(statement: Statement | None) -> SignedRow | None:
 
 
 def malformed_row(statement: Statement) -> str | None:
-    """Why a statement that claims to be of a row is not; None if it is, or claims nothing."""
+    """Return why the predicate of a row bundle is not valid.
+
+    Return None if it is valid, or if the statement is of another type.
+    """
     if not is_row(statement):
         return None
     try:
@@ -120,7 +123,7 @@ def malformed_row(statement: Statement) -> str | None:
 
 
 def is_row(statement: Statement | None) -> bool:
-    """Whether a statement claims to be of a registry row. Statements v0.1 never are."""
+    """Return whether a statement is of the type of row bundles. Statements v0.1 never are."""
     return (
         statement is not None
         and statement.predicate_type == REGISTRY_ROW
@@ -143,7 +146,7 @@ def _parse(statement: Statement) -> SignedRow:
     _object(value["models"], "models")
     files = tuple([_file(f) for f in _need(LIST, value["files"], "files")])
     if sorted([f.name for f in files]) != sorted([s.name for s in statement.subjects]):
-        raise MalformedRowError("`files` are not the subjects of the statement")
+        raise MalformedRowError("`files` does not list exactly the subjects of the statement")
     deferrals = _need(LIST, value["deferrals"], "deferrals")
     return SignedRow(
         row=row,
@@ -183,7 +186,7 @@ def _need(form: Form[T], value: object, where: str) -> T:
 
 
 def _object(value: object, where: str) -> dict[str, Any]:
-    """As `_need`, for the most frequent form."""
+    """Do the same as `_need`, faster, for the most frequent form."""
     return value if isinstance(value, dict) else _need(OBJECT, value, where)
 
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """in-toto Statements v1 (https://github.com/in-toto/attestation/blob/main/spec/v1/statement.md).
 
-Statements are written as JSON by us, because a predicate that holds a registry row verbatim must
-keep its integers and its key order, which protobuf's `Struct` does not. Before anything is signed
-the reference implementation, `in-toto-attestation`, has to accept it.
+Statements are encoded as JSON by this module, because a predicate with a verbatim registry row must
+keep its integers and its order of keys, and protobuf's `Struct` does not. Before a statement is
+signed, the reference implementation, `in-toto-attestation`, must accept it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ OLDER_TYPE: Final = "https://in-toto.io/Statement/v0.1"
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 MAX_SUBJECTS: Final = 200_000
 OWN: Final = "https://onnx-provenance.dev/"
-"""What the predicate types, build types and verifier ids of this project start with."""
+"""The prefix of the predicate types, build types and verifier ids of this project."""
 
 
 def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
-    """Return what a DSSE signature is over; both lengths are in bytes, as ASCII decimals.
+    """Return the bytes that a DSSE signature signs. The lengths are in bytes, as ASCII decimals.
 
     Source: https://github.com/secure-systems-lab/dsse, protocol v1.0.0.
     """
@@ -38,12 +38,12 @@ def pre_authentication_encoding(payload_type: str, payload: bytes) -> bytes:
 
 
 class StatementError(ValueError):
-    """Bytes that are not a Statement v1 as this project accepts it. The message says why."""
+    """The bytes are not a Statement v1 that this project accepts. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A file by name and SHA-256: a signed artifact, or a document that a statement speaks of.
+    """A name with a SHA-256: a signed artifact, or a document that a statement refers to.
 
     The name of a signed artifact is relative to the registry's folder.
     """
@@ -58,7 +58,7 @@ class Subject:
 
 @dataclass(frozen=True, slots=True)
 class OtherSubject:
-    """A signed artifact without a SHA-256: it is known only by digests that do not count here."""
+    """A signed artifact without a SHA-256. Its other digests are not used."""
 
     name: str
     algorithms: tuple[str, ...]
@@ -66,12 +66,12 @@ class OtherSubject:
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement: what it is about, what kind of claim it makes, and the claim.
+    """A statement: its subjects, the type of its claim, and the claim.
 
     Attributes:
-        subjects: The artifacts by their SHA-256. Only these count. In a statement by others, a name
-            may be empty, and several may have the same.
-        others: In a statement by others, the artifacts without a SHA-256.
+        subjects: The artifacts with a SHA-256. Only these are verified. In a foreign statement,
+            names may be empty or repeated.
+        others: The artifacts without a SHA-256. Only foreign statements have any.
     """
 
     subjects: tuple[Subject, ...]
@@ -82,15 +82,15 @@ class Statement:
 
     @property
     def unsupported(self) -> tuple[str, ...]:
-        """The algorithms by which the `others` are known, sorted."""
+        """The algorithms of the digests of `others`, sorted."""
         return tuple(sorted({a for other in self.others for a in other.algorithms}))
 
     def digest_of(self, name: str) -> str | None:
-        """The SHA-256 that is signed under `name`."""
+        """Return the SHA-256 of the subject `name`, or None."""
         return self._digests.get(name)
 
     def name_of(self, sha256: str) -> str | None:
-        """The first name that `sha256` is signed under."""
+        """Return the name of the first subject with this SHA-256, or None."""
         return self._names.get(sha256)
 
     @cached_property
@@ -108,7 +108,7 @@ class Statement:
 
 
 def encode(statement: Statement) -> bytes:
-    """Return the payload to sign, which in-toto-attestation accepts. Raises StatementError."""
+    """Return the payload to sign. Raises StatementError if in-toto-attestation refuses it."""
     payload = json.dumps(
         {
             "_type": STATEMENT_TYPE,
@@ -128,16 +128,21 @@ def encode(statement: Statement) -> bytes:
 def decode(
     payload: bytes, *, foreign: bool = False, texts: Mapping[str, str] | None = None
 ) -> Statement:
-    """Return the statement that `payload` holds, read strictly. Raises StatementError.
+    """Return the statement in `payload`, read strictly.
 
-    Every subject needs a name of its own and one lower-case SHA-256: a statement whose subject is
-    known by a weaker digest, or which says two things of one name, binds nothing.
+    Every subject must have a different name and a lower-case SHA-256. A statement with a weaker
+    digest, or with two digests for one name, would bind nothing.
 
-    Where it may be `foreign`, a statement whose predicate type is not this project's is read as
-    in-toto tells consumers to: v0.1 too; unknown fields and digests are ignored; names may be unset
-    or repeated, because subjects are matched by digest alone; and the predicate may be unset.
+    Args:
+        payload: The bytes of the statement.
+        foreign: Whether to accept statements of other projects. A statement whose predicate type is
+            not this project's is then read by in-toto's rules for consumers: v0.1 is accepted;
+            unknown fields and digests are ignored; names may be unset or repeated, because subjects
+            are matched by digest; and the predicate may be unset.
+        texts: Strings that are already in memory, to be reused for names and digests.
 
-    `texts` are strings that are in memory already, and that many subjects need not hold again.
+    Raises:
+        StatementError: If `payload` is not such a statement.
     """
     if len(payload) > LARGE:
         listed, rest = _written_subjects(payload, texts or {})
@@ -145,7 +150,7 @@ def decode(
             try:
                 return _statement(parse_object(rest), payload, foreign, listed)
             except JsonError:
-                pass  # the whole is parsed below, so that the error names the place in it
+                pass  # the whole payload is parsed below, so that the error has the right position
     try:
         value = parse_object(payload)
     except JsonError as e:
@@ -156,7 +161,7 @@ def decode(
 def _statement(
     value: dict[str, Any], payload: bytes, foreign: bool, listed: tuple[Subject, ...]
 ) -> Statement:
-    """The statement whose object is `value`; its subjects are those `listed` if there are any."""
+    """Return the statement in the object `value`, with the subjects `listed` if there are any."""
     kind, predicate_type = value.get("_type"), value.get("predicateType")
     liberal = foreign and not str(predicate_type).startswith(OWN)
     if kind != STATEMENT_TYPE and not (liberal and kind == OLDER_TYPE):
@@ -196,9 +201,10 @@ _WRITTEN: Final = re.compile(
 def _written_subjects(
     payload: bytes, texts: Mapping[str, str]
 ) -> tuple[tuple[Subject, ...], bytes]:
-    """The subjects of a payload as `encode` writes it, and the payload without them.
+    """Return the subjects of a payload that `encode` wrote, and the payload without them.
 
-    None, and the whole payload, where it is written in another way, or has more than is read.
+    If the payload is formatted differently, or has too many values, return no subjects and the
+    whole payload.
     """
     values = sum(map(payload.count, (b",", b"[", b"{")))
     found: list[Subject] = []
@@ -252,7 +258,7 @@ def _subject(index: int, value: object) -> Subject:
 
 
 def _foreign_subject(index: int, value: object) -> Subject | OtherSubject:
-    """A ResourceDescriptor. An unset field and `null` are the same in proto3 JSON."""
+    """Return a subject of a foreign statement. In proto3 JSON, `null` is an unset field."""
     if not isinstance(value, dict):
         raise StatementError(f"subject {index} is {type_name(value)}, not an object")
     name, digests = value.get("name"), value.get("digest")
@@ -281,7 +287,7 @@ def _reference_accepts(payload: bytes) -> None:
 
 
 def digests_of(entries: object, name: str) -> dict[str, str]:
-    """SHA-256 by the member `name`, of the ResourceDescriptors in a list that was signed."""
+    """Return the SHA-256 of each ResourceDescriptor in a list, by its member `name`."""
     found: dict[str, str] = {}
     for entry in entries if isinstance(entries, list) else ():
         digests = entry.get("digest") if isinstance(entry, dict) else None

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A configuration as read, with its deferrals."""
+"""The values of a configuration, with its deferrals."""
 
 from __future__ import annotations
 
@@ -27,7 +27,11 @@ PYPROJECT: Final = "pyproject.toml"
 
 @dataclass(frozen=True, slots=True)
 class Deferral:
-    """A declared, reasoned, strict exception to a rule. `index` is its place in the file."""
+    """A declared exception to a rule: a `[[deferral]]` table of the configuration.
+
+    Attributes:
+        index: The place of the table in the file, counted from 0.
+    """
 
     index: int
     rule: str
@@ -37,7 +41,7 @@ class Deferral:
     expires: datetime.date | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The deferral as it is shown and signed."""
+        """Return the deferral as reports show it and as row bundles sign it."""
         return {
             "rule": self.rule,
             "reason": self.reason,
@@ -48,24 +52,28 @@ class Deferral:
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration as read.
+    """The values of a configuration file.
 
     Attributes:
-        root: The folder that all paths are relative to, and that none may leave.
-        path: Where the configuration was read, for messages and findings.
-        registry: The registry, relative to `root`.
-        baseline: What `check` compares the registry with, as `--baseline` takes it.
-        run: How models are run, where they are.
+        root: The folder that all paths are relative to. No path may leave it.
+        path: The path of the configuration file, as messages and findings show it.
+        registry: The path of the registry, relative to `root`.
+        text: The text of the configuration file.
+        baseline: What `check` compares the registry with, in the form of `--baseline`.
+        run: How `--run` runs models.
         repository: OWNER/REPO of this repository, or None to take it from git.
         resource_uri: The absolute URI that names this project's registry in the release summary,
             or None to derive it from the repository.
-        layout: Who may do which step of a release, and until when.
-        trust_table: Whose signatures count. The paths in it are relative to `key_folder`.
-        key_folder: The folder that key paths are relative to: `root`, or the configuration's own
-            folder if the user named it. Such a policy never takes its keys from the tree.
-        policy_sha256: The digest of what decides a verdict, independent of layout and comments.
-        start: The folder in which the search for it began; None if it was not searched for.
-        table: Its keys and values as written.
+        layout: Who may perform each step of a release, and when the layout expires.
+        trust_table: Whose signatures count. Its paths are relative to `key_folder`.
+        key_folder: The folder that key paths are relative to: `root`, or the folder of the
+            configuration file if the user named that file. The keys of a named configuration
+            never come from the tree that it is applied to.
+        policy_sha256: The digest of the values that decide a verdict. White space, comments and
+            the order of keys do not change it.
+        start: The folder in which the search for a configuration began, or None if there was no
+            search.
+        table: The keys and values as written.
         named: The file that the user named on the command line, or None. A configuration that was
             found in the tree must be the signer's; one that was named is the user's own.
     """
@@ -88,7 +96,11 @@ class Config:
     table: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def trust(self) -> Trust | None:
-        """Return the trust that the configuration declares, or None. Raises InputError."""
+        """Return the trust that the configuration declares, or None.
+
+        Raises:
+            InputError: If a key or a trusted root cannot be read.
+        """
         if not self.trust_table:
             return None
         tree = paths.Tree.at(self.key_folder)
@@ -111,28 +123,31 @@ class Config:
 
     @property
     def project(self) -> str | None:
-        """The URI that names this project's registry: `resource_uri`, or by the git remote."""
+        """The URI that names this project's registry: `resource_uri`, or one from the git remote.
+
+        None if there is neither.
+        """
         return self.resource_uri or repository.registry_uri(self.root, self.registry)
 
     @property
     def is_in_root(self) -> bool:
-        """Whether the configuration file lies in the folder that it is applied to."""
+        """Whether the configuration file is in the folder that it is applied to."""
         return self.key_folder == self.root
 
     @property
     def position(self) -> Position:
-        """Where the configuration starts in its file."""
+        """The position at which the configuration starts in its file."""
         lines = self.text.splitlines()
         tables = (n for n, line in enumerate(lines, 1) if line.startswith("[tool.provenance"))
         return Position(next(tables, 1), 1)
 
     @property
     def prefix(self) -> str:
-        """What stands before the configuration's keys in a table header of its file."""
+        """The prefix of all table headers: `tool.provenance.` in a pyproject.toml, or empty."""
         return "tool.provenance." if self.path.rpartition("/")[2] == PYPROJECT else ""
 
     def deferral_position(self, deferral: Deferral, key: str | None = None) -> Position:
-        """Where a `[[deferral]]` stands, or one of its keys where it has that."""
+        """Return the position of `key` in a `[[deferral]]`, or of the table if `key` is missing."""
         return self._deferral_tables.locate(deferral.index, len(self.deferrals), key)
 
     @cached_property

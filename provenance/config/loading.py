@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finding a configuration and reading it.
+"""Find and read a configuration.
 
-Strict: an unknown key is an error that names the nearest known one. A misspelt `deferral` or
-`trust` would otherwise be a policy that is not enforced.
+An unknown key is an error that names the nearest known key. Otherwise a misspelt `deferral` or
+`trust` would be a policy that is not enforced.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _KEYS: Final = {
     *("trust", "deferral"),
 }
 _NO_POLICY: Final = ("layout",)
-"""Keys that do not decide what a release is: a layout is signed by itself."""
+"""Keys that are not part of the policy. A layout is signed as a document of its own."""
 
 
 class NoConfigError(InputError):
@@ -42,12 +42,12 @@ def load(start: Path, explicit: Path | None = None) -> Config:
     """Return the configuration in `explicit`, or the nearest one in `start` or a folder above it.
 
     With `explicit`, the registry is relative to `start`, so that one configuration can serve many
-    trees; its keys are relative to its own folder. A configuration that is found belongs to the
-    folder it is found in, also if it is a link: the registry and the keys are relative to that.
+    trees; key paths are relative to the folder of `explicit`. Without it, the registry and the keys
+    are relative to the folder in which the configuration is found, even if the file is a link.
 
     Raises:
-        NoConfigError: If none is found.
-        InputError: If it cannot be read or understood.
+        NoConfigError: If there is no configuration.
+        InputError: If the configuration cannot be read or is not valid.
     """
     start = Path(os.path.realpath(start))
     if explicit is not None:
@@ -74,7 +74,10 @@ def load(start: Path, explicit: Path | None = None) -> Config:
 def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config | None:
     """Return the configuration in `text`, which is or will be written to `path`.
 
-    None for a pyproject.toml without [tool.provenance]. Raises InputError.
+    Return None if `text` is a pyproject.toml without [tool.provenance].
+
+    Raises:
+        InputError: If the configuration is not valid.
     """
     shown = os.path.relpath(path, root)
     shown = path.name if shown.startswith("..") else shown.replace(os.sep, "/")
@@ -83,9 +86,9 @@ def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config
         return None
     if "fields" in table:
         raise InputError(
-            f"{shown}: `fields` is not supported: unsigned names cannot say what a signed row "
-            "means",
-            help="Remove the table and give the registry's rows this project's names: a list "
+            f"{shown}: `fields` is not supported: field names that are not signed cannot define "
+            "what a signed row means",
+            help="Remove the table and use this project's field names in the registry: a list "
             "`models` of rows with `id`, `onnx`, `sha256`, `license`, … (docs: Configuration).",
         )
     of_file = Table(table, _KEYS, shown)
@@ -111,12 +114,16 @@ def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config
         repository=of_file.optional("repository", _REPOSITORY),
         resource_uri=of_file.optional("resource_uri", _RESOURCE_URI),
         layout=layout.parse(of_file),
-        policy_sha256=_policy_sha256(table),  # last: what is refused is not hashed, however deep
+        policy_sha256=_policy_sha256(table),  # last: only a valid table is hashed
     )
 
 
 def read_text(path: Path) -> str:
-    """The text of a configuration file. Raises InputError."""
+    """Return the text of a configuration file.
+
+    Raises:
+        InputError: If the file cannot be read, is too large, or is not UTF-8.
+    """
     try:
         data = paths.read_named_file(path, limits.DOCUMENT)
     except paths.FileError as e:
@@ -128,7 +135,11 @@ def read_text(path: Path) -> str:
 
 
 def parse_toml(text: str, path: str) -> dict[str, Any]:
-    """The table that TOML `text` holds; `path` is for messages. Raises InputError."""
+    """Return the table in TOML `text`. Messages show `path`.
+
+    Raises:
+        InputError: If `text` is not TOML, or exceeds a limit.
+    """
     try:
         return toml_text.parse(text)
     except toml_text.TomlError as e:
@@ -136,16 +147,19 @@ def parse_toml(text: str, path: str) -> dict[str, Any]:
 
 
 def _section(table: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
-    """Return the part of a TOML file at `path` that is the configuration.
+    """Return the part of the TOML file at `path` that is the configuration.
 
-    None for a pyproject.toml without [tool.provenance]. Raises InputError.
+    Return None if it is a pyproject.toml without [tool.provenance].
+
+    Raises:
+        InputError: If [tool.provenance] is not a table, or is in another file.
     """
     tool = table.get("tool")
     if path.rpartition("/")[2] != PYPROJECT:
         if isinstance(tool, dict) and "provenance" in tool:
             raise InputError(
-                f"{path}: [tool.provenance] is for {PYPROJECT}",
-                help='Here its keys stand alone: registry = "…", and [[trust.key]] for its tables.',
+                f"{path}: [tool.provenance] belongs in {PYPROJECT}",
+                help='Write the keys without it: registry = "…", and [[trust.key]] for a table.',
             )
         return table
     found = tool.get("provenance") if isinstance(tool, dict) else None
@@ -177,7 +191,7 @@ def _deferrals(table: Table) -> tuple[Deferral, ...]:
             index,
             rows=tuple(entry.need("rows", _ROWS)),
             rule=entry.need("rule", _RULE),
-            # Empty is for the gate to report (DEF904), with the deferral's other defects.
+            # An empty value is reported by the gate (DEF904), with the deferral's other defects.
             reason=entry.get("reason", STRING, ""),
             reference=entry.get("reference", STRING, ""),
             expires=entry.get("expires", _EXPIRES, None),
@@ -194,12 +208,15 @@ def _deferrals(table: Table) -> tuple[Deferral, ...]:
 
 
 def is_pattern(row: str) -> bool:
-    """Return whether an entry of a deferral's `rows` is a pattern, and not an id."""
+    """Return whether an entry of a deferral's `rows` is a pattern, not an id."""
     return any(mark in row for mark in "*?[")
 
 
 def _policy_sha256(table: Mapping[str, Any]) -> str:
-    """The digest of the configuration's values: keys sorted, dates in ISO form, no white space."""
+    """Return the digest of the configuration's values.
+
+    It is taken over JSON with sorted keys, dates in ISO form, and no white space.
+    """
     policy = {k: v for k, v in table.items() if k not in _NO_POLICY}
     encoded = json.dumps(
         policy, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trust that a consumer gives: in a file, or as keys and an identity."""
+"""The trust that a consumer names: in a file, or as keys and an identity."""
 
 from __future__ import annotations
 
@@ -16,7 +16,11 @@ from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey
 
 
 def trust_from_file(path: Path) -> Trust:
-    """Return the trust in a TOML file; paths are relative to its folder. Raises InputError."""
+    """Return the trust in a TOML file. Paths in it are relative to the folder of the file.
+
+    Raises:
+        InputError: If the file is not valid, trusts no signer, or names a key that cannot be read.
+    """
     text = read_text(path)
     named = recognition.name_of(text.encode("utf-8"))
     if named is not None:
@@ -32,7 +36,7 @@ def trust_from_file(path: Path) -> Trust:
         )
     found = trust_table.parse(Table(parse_toml(text, str(path)), {"trust"}, str(path)))
     if not found:
-        raise InputError(f"{path}: trusts nobody", help=trust_table.EXAMPLE)
+        raise InputError(f"{path}: trusts no signer", help=trust_table.EXAMPLE)
     folder = path.resolve().parent
     return found.open(
         str(path),
@@ -42,7 +46,11 @@ def trust_from_file(path: Path) -> Trust:
 
 
 def trust_from_options(keys: Iterable[Path] = (), identity: TrustedIdentity | None = None) -> Trust:
-    """Trust in public keys and an identity that were given by name. Raises InputError."""
+    """Return trust in the public keys in files, and in an identity.
+
+    Raises:
+        InputError: If a key cannot be read.
+    """
     found = tuple(t for k in keys for t in TrustedKey.all_of_pem(pem.read_file(k), str(k)))
     identities = () if identity is None else (identity,)
     given = (("--key", found), ("--identity", identities))
@@ -50,5 +58,9 @@ def trust_from_options(keys: Iterable[Path] = (), identity: TrustedIdentity | No
 
 
 def trust_from_keys(keys: Iterable[Path]) -> Trust:
-    """Trust in public keys that were given by name. Raises InputError."""
+    """Return trust in the public keys in files.
+
+    Raises:
+        InputError: If a key cannot be read.
+    """
     return trust_from_options(keys)

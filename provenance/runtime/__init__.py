@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a runtime does with a model: one worker process a model, with limits."""
+"""Load and run models: one worker process for each model, with limits."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a model is fed: one tensor an input, of the declared shape, of harmless values.
+"""Make the inputs that a model is run with: one tensor of the declared shape for each input.
 
-The values depend on nothing but the graph, the sidecar's `feature_mean` and the configuration, so
-that a finding can be seen again. docs/run.md says them in a table.
+The values depend only on the graph, the sidecar's `feature_mean` and the configuration, so that
+findings are reproducible. docs/run.md lists the values.
 """
 
 from __future__ import annotations
@@ -19,8 +19,13 @@ from provenance.runtime.settings import RunSettings
 
 @dataclass(frozen=True)
 class Sizes:
-    """The sizes that open dimensions are given: the first, any other, and, if it differs, one whose
-    symbol speaks of the past, as that of a cache of a language model does.
+    """The sizes to use for open dimensions.
+
+    Attributes:
+        first: The size of the first dimension of an input.
+        other: The size of all other dimensions.
+        past: The size of dimensions with `past` in their symbol, as in the cache of a language
+            model, or None to treat them like the others.
     """
 
     first: int
@@ -35,7 +40,7 @@ class Sizes:
 
 
 DEFAULT: Final = Sizes(1, 64)
-"""One of whatever the model takes many of; a picture that can be halved six times."""
+"""A batch of one, and an image whose size can be halved six times."""
 
 OTHERS: Final = (
     *(Sizes(1, n, past=0) for n in (1, 64)),
@@ -43,14 +48,14 @@ OTHERS: Final = (
     *(Sizes(n, n) for n in (64, 32, 224)),
     Sizes(2, 64),
 )
-"""What is tried where a model does not run with the default: one step, usual sizes of pictures and
-sequences, a second of sound, and an open first dimension that is no batch."""
+"""The sizes to try if a model does not run with the default: an empty cache, common sizes of images
+and sequences, a second of sound, and an open first dimension that is not a batch."""
 
 LARGEST: Final = 1 << 24
-"""Elements of an input that is tried with other sizes: 64 MiB of floats."""
+"""Elements of an input that other sizes are tried with: 64 MiB of floats."""
 
 FRACTION: Final = 0.5
-"""What floating-point inputs are filled with: within [0, 1] and [-1, 1], and not zero."""
+"""The value of floating-point inputs: within [0, 1] and [-1, 1], and not zero."""
 
 FLOATS: Final = ("float", "double", "float16", "bfloat16")
 INTEGERS: Final = (
@@ -61,12 +66,15 @@ STRING: Final = "string"
 
 
 class UnfeedableError(ValueError):
-    """No value can be made for an input. The message says which, and why."""
+    """A value cannot be made for an input. The message says for which, and why."""
 
 
 @dataclass(frozen=True)
 class Input:
-    """A tensor as it is fed. `fill` is one number for all elements, or one for each last place."""
+    """The tensor for an input.
+
+    `fill` is one number for all elements, or one for each index of the last dimension.
+    """
 
     name: str
     dtype: str
@@ -76,7 +84,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Feed:
-    """All inputs of a model, and the size that each symbol of its graph was given."""
+    """All inputs of a model, and the size for each symbol in its graph."""
 
     inputs: tuple[Input, ...]
     sizes: Mapping[str, int]
@@ -85,9 +93,12 @@ class Feed:
 def feeds(
     inputs: Sequence[TensorSpec], settings: RunSettings, mean: Sequence[float] = ()
 ) -> tuple[Feed, ...]:
-    """Return what to run a model with, and what to try if it does not run with that.
+    """Return the inputs to run a model with, followed by those to try if it does not run.
 
-    Only dimensions that neither graph nor settings have a size for differ. Raises as `feed`.
+    They differ only in dimensions for which neither the graph nor the settings give a size.
+
+    Raises:
+        UnfeedableError: As for `feed`.
     """
     found = [feed(inputs, settings, mean)]
     for sizes in OTHERS:
@@ -103,9 +114,12 @@ def feed(
     mean: Sequence[float] = (),
     given: Sizes = DEFAULT,
 ) -> Feed:
-    """Return what to run a model with. `mean` is of the last dimension of the first input.
+    """Return the inputs to run a model with.
 
-    Raises UnfeedableError for an input that is not a tensor, or has no known type or shape.
+    `mean` has one value for each index of the first input's last dimension.
+
+    Raises:
+        UnfeedableError: If an input is not a tensor, or its type or shape is not known.
     """
     sizes: dict[str, int] = {}
     made = []
@@ -119,11 +133,11 @@ def feed(
 
 
 def open_dimensions(spec: TensorSpec) -> Iterator[str]:
-    """What the configuration may call the dimensions of an input that the graph leaves open."""
+    """Yield the configuration's names for the dimensions of an input that the graph leaves open."""
     for axis, dim in enumerate(spec.shape or ()):
         if isinstance(dim, str):
             yield dim
-        elif dim is None or dim < 0:  # exporters write -1 for what is open
+        elif dim is None or dim < 0:  # exporters write -1 for an open dimension
             yield f"{spec.name}.{axis}"
 
 
@@ -151,7 +165,7 @@ _TERMS: Final = 8
 def _size_of(
     symbol: str, axis: int, settings: RunSettings, sizes: dict[str, int], given: Sizes
 ) -> int:
-    """Return the size of a symbol; of a sum, such as `past + 2 * length`, that of its terms."""
+    """Return the size of a symbol, or of a sum of symbols such as `past + 2 * length`."""
     if symbol in sizes:
         return sizes[symbol]
     terms = [_TERM.fullmatch(term.strip()) for term in symbol.split("+", _TERMS)]

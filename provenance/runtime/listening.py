@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Listening to a worker: its answer and what it prints, bounded in time and in bytes.
+"""Read the answer of a worker and what it prints, with limits on time and size.
 
-The answer is read strictly: a process that has run a hostile model is not believed. It is one JSON
-object a line: `ready`, then `loaded`, then `done`; instead of the last two also `failed`. Anything
-else is no answer, and a worker that gives none counts as crashed.
+The answer is read strictly, because a process that has run a hostile model cannot be trusted. It
+has one JSON object per line: `ready`, then `loaded`, then `done`; or `failed` in place of one of
+the last two. With any other answer, or with none, the worker counts as crashed.
 """
 
 from __future__ import annotations
@@ -24,33 +24,38 @@ from provenance.frozen import dataclass
 from provenance.runtime.run import Output
 
 LONGEST: Final = 4 * 1024 * 1024
-"""Bytes of a whole answer: room for some ten thousand outputs."""
+"""Bytes of an answer: room for about ten thousand outputs."""
 
 PRINTED: Final = 4096
-"""Bytes of what a worker printed last that are kept."""
+"""Bytes that are kept of the end of what a worker prints."""
 
 LINE: Final = 300
-"""Characters of a message of the runtime that are shown."""
+"""Characters that are shown of a message of the runtime."""
 
 CHUNK: Final = 1 << 16
 
 POLL: Final = 0.25
-"""Seconds after which a waiting thread looks whether it is to stop."""
+"""Seconds between two checks whether to stop."""
 
 EXIT: Final = 1.0
-"""Seconds that a process may take to end after it has closed both of its streams."""
+"""Seconds that a process may take to end after it closed both streams."""
 
 
 class NoAnswerError(ValueError):
-    """What came is not what a worker says."""
+    """The bytes are not a valid answer of a worker."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What was said so far: until `version` is known, the worker is not ready.
+    """The answer so far.
 
-    `outputs` are None where the model was not run; `error` is what the runtime raised, and `memory`
-    whether Python itself says that memory ran out.
+    Attributes:
+        version: The version of onnxruntime, or None until the worker is ready.
+        loaded: Whether the model was loaded.
+        finished: Whether the answer is complete.
+        outputs: The outputs, or None if the model was not run.
+        error: The message of the runtime's error, or None.
+        memory: Whether the error is Python's MemoryError.
     """
 
     version: str | None = None
@@ -61,12 +66,12 @@ class Answer:
     memory: bool = False
 
     def then(self, line: bytes) -> Answer:
-        """Return the answer with one more line. Raises NoAnswerError if that cannot come next."""
+        """Return the answer with one more line. Raises NoAnswerError if the line is not valid."""
         try:
-            said = parse_object(line)
+            message = parse_object(line)
         except JsonError as e:
             raise NoAnswerError(str(e)) from e
-        match said:
+        match message:
             case _ if self.finished:
                 pass
             case {"stage": "ready", "version": str(version)} if self.version is None:
@@ -79,18 +84,18 @@ class Answer:
                 return replace(self, finished=True, outputs=tuple(map(_output, outputs)))
             case {"stage": "failed", "memory": bool(memory), "message": str(error)} if self.version:
                 return replace(self, finished=True, error=error, memory=memory)
-        raise NoAnswerError("it is not what was asked")
+        raise NoAnswerError("unexpected message")
 
 
-def _output(said: Any) -> Output:
-    match said:
+def _output(value: Any) -> Output:
+    match value:
         case {"name": str(name), "dtype": None, "shape": None, "nonfinite": None}:
             return Output(name, None, None)
         case {"name": str(name), "dtype": str(dtype), "shape": list(shape), "nonfinite": count} if (
             all(map(_is_count, shape)) and (count is None or _is_count(count))
         ):
             return Output(name, dtype, tuple(shape), count)
-    raise NoAnswerError("an output in it is none")
+    raise NoAnswerError("not a valid output")
 
 
 def _is_count(value: Any) -> bool:
@@ -99,9 +104,13 @@ def _is_count(value: Any) -> bool:
 
 @dataclass
 class Heard:
-    """What a worker has said: its answer, what was wrong with it, and what it printed last.
+    """What was read from a worker.
 
-    `in_time` says whether it ended, or had answered, before its time was up.
+    Attributes:
+        answer: The answer.
+        nonsense: Why the answer is not valid, or None.
+        printed: The end of what the worker printed.
+        in_time: Whether the worker answered or ended before the timeout.
     """
 
     answer: Answer = field(default_factory=Answer)
@@ -113,7 +122,7 @@ class Heard:
 
     @property
     def last_line(self) -> str:
-        """The last line that was printed, as it can be shown."""
+        """The last line that the worker printed, ready to be shown."""
         lines = [
             line for line in self.printed.decode("utf-8", "replace").splitlines() if line.strip()
         ]
@@ -121,23 +130,23 @@ class Heard:
 
     @property
     def over(self) -> bool:
-        """Whether nothing that could still come would be listened to."""
+        """Whether further output can be ignored."""
         return self.answer.finished or self.nonsense is not None
 
     def answered(self, chunk: bytes) -> None:
-        """Bytes came on the answering pipe."""
+        """Handle bytes from the answer pipe."""
         self._size += len(chunk)
         *lines, self._rest = (self._rest + chunk).split(b"\n")
         try:
             if self._size > LONGEST:
-                raise NoAnswerError(f"it is longer than {LONGEST:,} bytes")
+                raise NoAnswerError(f"longer than {LONGEST:,} bytes")
             for line in lines:
                 self.answer = self.answer.then(line)
         except NoAnswerError as e:
             self.nonsense = f"its answer cannot be read: {one_line(str(e))}"
 
     def said(self, chunk: bytes) -> None:
-        """Bytes came on standard error."""
+        """Handle bytes from standard error."""
         self.printed = (self.printed + chunk)[-PRINTED:]
 
 
@@ -149,10 +158,12 @@ def listen(
     timeout: float,
     stop: threading.Event,
 ) -> Heard:
-    """Return what `process` says until it has answered, ended, or had its time.
+    """Read from `process` until it has answered, ended or timed out.
 
-    It has `start` seconds to become ready, and from then on `timeout` seconds. Raises
-    CancelledError once `stop` is set.
+    It has `start` seconds to become ready, and then `timeout` seconds to answer.
+
+    Raises:
+        CancelledError: If `stop` is set.
     """
     heard = Heard()
     assert process.stderr is not None
@@ -183,7 +194,7 @@ def listen(
 
 
 def one_line(text: str) -> str:
-    """Foreign text as part of a message: one line, printable, not long."""
+    """Return untrusted text for a message: printable, on one line, and shortened."""
     words = "".join(c if c.isprintable() else " " for c in text).split()
     line = " ".join(words)
     return line if len(line) <= LINE else f"{line[: LINE - 1]}…"

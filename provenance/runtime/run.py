@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What came of running a model, as a value that rules judge."""
+"""The result of running a model, as the rules see it."""
 
 from __future__ import annotations
 
@@ -23,9 +23,11 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True)
 class Output:
-    """An output as it came. `dtype` and `shape` are None of what is no tensor.
+    """An output of a run.
 
-    `nonfinite` counts elements that are NaN or infinite, None where that was not looked at.
+    Attributes:
+        dtype, shape: None if the output is not a tensor.
+        nonfinite: The number of elements that are NaN or infinite, or None if not counted.
     """
 
     name: str
@@ -36,15 +38,16 @@ class Output:
 
 @dataclass(frozen=True)
 class Run:
-    """What came of running a model once.
+    """The result of running a model once.
 
     Attributes:
-        version: Of onnxruntime.
-        loaded: Whether the model was loaded before it ended.
-        reason: What the runtime, or the dying process, said. One printable line.
-        outputs: What the model gave.
-        sizes: The size that each symbol of the inputs' shapes was given.
-        tried: How many other sizes of the open dimensions it does not run with either.
+        version: The version of onnxruntime.
+        loaded: Whether the model was loaded before the run ended.
+        reason: The message of the runtime or of the crashed process, as one printable line.
+        outputs: The outputs of the model.
+        sizes: The size that was used for each symbol in the inputs' shapes.
+        tried: The number of other sizes of open dimensions with which the model does not run
+            either.
     """
 
     outcome: Outcome
@@ -58,9 +61,9 @@ class Run:
 
 @dataclass(frozen=True)
 class RunNames:
-    """The names in models that settings may refer to: open dimensions of inputs, and inputs.
+    """The names of open dimensions and of inputs, which settings may refer to.
 
-    `complete` is false if a model was not read: then any name may be one of it.
+    `complete` is false if a model could not be read, because any name might be in that model.
     """
 
     dimensions: frozenset[str] = frozenset()
@@ -68,7 +71,7 @@ class RunNames:
     complete: bool = True
 
     def __or__(self, other: RunNames) -> RunNames:
-        """Those of more models."""
+        """Return the names of both."""
         return RunNames(
             self.dimensions | other.dimensions,
             self.inputs | other.inputs,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How models are run: the limits of one, and the values that the graph leaves open."""
+"""The settings for running models: limits, and values that the graph leaves open."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from provenance.artifacts.forms import Form, whole_in
 from provenance.frozen import dataclass
 
 TIMEOUT: Final = 60
-"""Seconds: hundreds of times what a model of a few MiB needs on one thread."""
+"""In seconds. A model of a few MiB needs less than a hundredth of it on one thread."""
 
 MEMORY: Final = 2048
-"""MiB: onnxruntime itself takes about 150, and a model one to two times the size of its weights."""
+"""In MiB. onnxruntime itself takes about 150, and a model one to two times its weights."""
 
 TIMEOUTS: Final = range(1, 24 * 3600 + 1)
 SIZES: Final = range(1, 2**31)
 MEMORIES: Final = range(256, 1024 * 1024 + 1)
-"""What `memory` may be: less would refuse every model, because of what onnxruntime itself takes."""
+"""The range of `memory`. With less, no model could run: onnxruntime alone would not fit."""
 
 LARGEST: Final = 3e38
-"""What an input may be filled with, up or down: what a float holds."""
+"""The largest absolute value of an input: the range of a float."""
 
 _Number = TypeVar("_Number", int, float)
 
@@ -33,11 +33,11 @@ class RunSettings:
     """The table `[run]` of the configuration.
 
     Attributes:
-        timeout: Seconds that a model may take to load and to run once.
-        memory: MiB of address space that the process which runs a model may have.
-        dimensions: Sizes of dimensions that the graph leaves open: by symbol, or by place
+        timeout: The seconds that a model may take to load and to run once.
+        memory: The address space in MiB for the process that runs a model.
+        dimensions: Sizes of dimensions that the graph leaves open, by symbol or by position
             (`image.2` is the third dimension of the input `image`).
-        inputs: What an input is filled with, by its name.
+        inputs: The values of inputs, by their names.
     """
 
     timeout: int = TIMEOUT
@@ -64,7 +64,7 @@ def _numbers(run: Table, key: str, form: Form[_Number]) -> Mapping[str, _Number]
 
 
 def is_number(value: object, limit: float = LARGEST) -> bool:
-    """Whether a value is a number, up or down to a limit; NaN, infinity and booleans are not."""
+    """Return whether a value is a number from -`limit` to `limit`; not NaN and not a boolean."""
     if not isinstance(value, int | float) or isinstance(value, bool):
         return False
     return abs(value) <= limit

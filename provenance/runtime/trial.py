@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Running one model: in a process of its own, which has one model, little time and little memory.
+"""Run one model in a worker process, with limits on time and memory.
 
-The worker gets a folder with the model's files, a nearly empty environment, no terminal and a
-process group of its own, which is killed as soon as it has answered or its time is up.
+The worker gets a folder with the model's files, a nearly empty environment, no terminal, and its
+own process group, which is killed as soon as the worker has answered or its time is up.
 """
 
 from __future__ import annotations
@@ -33,26 +33,26 @@ from provenance.runtime.settings import RunSettings
 WORKER: Final = Path(__file__).with_name("worker.py")
 
 START: Final = 60
-"""Seconds that starting Python and importing onnxruntime may take: 0.2 on an idle machine."""
+"""Seconds for starting Python and importing onnxruntime. On an idle machine this takes 0.2 s."""
 
 _OUT_OF_MEMORY: Final = re.compile(r"\bbad_alloc\b|\bbad allocation\b|[Ff]ailed to allocate memory")
-"""How C++ and onnxruntime say it, in an exception or before they abort."""
+"""How C++ and onnxruntime report that memory ran out, in an exception or before they abort."""
 
 _NOISE: Final = re.compile(
     r"^\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : (Load model from .*? failed:)?\s*"
     r"|\S*/onnxruntime_src/\S+:\d+ [^)]*\) "
 )
-"""What onnxruntime's messages hold besides what happened: their kind, the place in its source."""
+"""The parts of onnxruntime's messages that are not shown: error codes and source locations."""
 
 _KEPT: Final = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-"""What some builds of Python need in order to start."""
+"""Environment variables that some builds of Python need to start."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One model to run: a file name, and what it is fed.
+    """One model to run: its file name and its inputs.
 
-    Where `feed` is None, the model is only loaded, and `unfed` says why.
+    If `feed` is None, the model is only loaded, and `unfed` says why.
     """
 
     model: str
@@ -62,16 +62,20 @@ class Job:
 
 @dataclass(frozen=True)
 class Runtime:
-    """An installed onnxruntime. `folders` are those that a worker imports it and numpy from."""
+    """An installed onnxruntime. A worker imports it and numpy from `folders`."""
 
     folders: tuple[str, ...]
 
     @classmethod
     def find(cls) -> Runtime:
-        """Return the one that this Python would import. Raises UnavailableError."""
+        """Return the onnxruntime that this Python would import.
+
+        Raises:
+            UnavailableError: If it is not installed, or this is not a POSIX system.
+        """
         if os.name != "posix":
             raise UnavailableError(
-                "models are run on POSIX systems only", help="Run it on Linux, or without --run."
+                "--run needs a POSIX system", help="Run it on Linux, or without --run."
             )
         folders = []
         for package in ("onnxruntime", "numpy"):
@@ -85,9 +89,11 @@ class Runtime:
         return cls(tuple(dict.fromkeys(folders)))
 
     def attempt(self, job: Job, folder: Path, settings: RunSettings, stop: threading.Event) -> Run:
-        """Run the model of `job`, which lies in `folder` with nothing but its own files.
+        """Run the model of `job`. `folder` must contain only the files of this model.
 
-        Raises UnavailableError if onnxruntime does not start, and CancelledError if `stop` is set.
+        Raises:
+            UnavailableError: If onnxruntime does not start.
+            CancelledError: If `stop` is set.
         """
         with self._worker(job, folder, settings) as (process, answers):
             heard = listen(process, answers, start=START, timeout=settings.timeout, stop=stop)
@@ -97,7 +103,10 @@ class Runtime:
     def _worker(
         self, job: Job, folder: Path, settings: RunSettings
     ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-        """A worker at its job, and the descriptor on which it answers. Ends with its group."""
+        """Start a worker, and kill its process group at the end.
+
+        Yields the process and the descriptor on which it answers.
+        """
         reading, writing = os.pipe()
         numbers = (os.getpid(), writing, settings.timeout + START, settings.memory * MIB)
         command = [sys.executable, "-I", "-X", "utf8", str(WORKER), *map(str, numbers)]
@@ -121,19 +130,19 @@ class Runtime:
                 try:
                     yield process, reading
                 finally:
-                    # Only while it was not waited for: until then its number is its own.
+                    # Kill only before wait(): after that, another process may get its number.
                     if process.returncode is None:
                         os.killpg(process.pid, signal.SIGKILL)
 
 
 def environment() -> dict[str, str]:
-    """The environment of a worker: one thread, and nothing of the user's."""
+    """Return the environment of a worker: one thread, and no variables of the user."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
     return kept | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
 
 
 def _run(job: Job, heard: Heard, code: int) -> Run:
-    """What follows from what was heard of a worker that ended with the exit code `code`."""
+    """Return the result of a worker that ended with the exit code `code`."""
     answer, version, printed = heard.answer, heard.answer.version, heard.last_line
     if version is None:
         late = "" if heard.in_time else f" within {START} seconds"
@@ -151,24 +160,24 @@ def _run(job: Job, heard: Heard, code: int) -> Run:
         return run(Outcome.TOO_LONG)
     if heard.nonsense is not None:
         return run(Outcome.CRASHED, heard.nonsense)
-    said = printed if answer.error is None else one_line(_NOISE.sub("", answer.error))
+    message = printed if answer.error is None else one_line(_NOISE.sub("", answer.error))
     if not answer.finished or answer.error is not None:
-        if answer.memory or _OUT_OF_MEMORY.search(said):
-            return run(Outcome.TOO_LARGE, said)
+        if answer.memory or _OUT_OF_MEMORY.search(message):
+            return run(Outcome.TOO_LARGE, message)
         if answer.finished:
-            return run(Outcome.REFUSED, said)
-        return run(Outcome.CRASHED, f"{_ended(code)}{f': {said}' if said else ''}")
+            return run(Outcome.REFUSED, message)
+        return run(Outcome.CRASHED, f"{_ended(code)}{f': {message}' if message else ''}")
     if answer.outputs is None:
         return run(Outcome.UNFED, job.unfed)
     return run(Outcome.RAN)
 
 
 def _ended(code: int) -> str:
-    """How a process ended, in words."""
+    """Return how a process ended, in words."""
     if code >= 0:
         return f"exit {code}"
     names = {s.value: s.name for s in signal.Signals}
     name = names.get(-code, f"signal {-code}")
-    # Not ours: a worker that we kill has answered, or has had its time.
-    by_kernel = ", as the kernel does where the machine has no memory left"
+    # The gate did not kill it: it only kills workers that have answered or timed out.
+    by_kernel = ", as the kernel does when the machine runs out of memory"
     return f"{name}{by_kernel if name == 'SIGKILL' else ''}"

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The process that loads and runs one model, for the process GATE.
+"""The worker: a process that loads and runs one model, for the process GATE.
 
-Run as `python -I worker.py GATE ANSWER CPU MEMORY FOLDER...`. It is the only file that imports
-onnxruntime, and never in the gate's own process. It imports nothing of this package: it runs in
-Python's isolated mode, with the FOLDERs in which the gate has found onnxruntime and numpy.
+Run as `python -I worker.py GATE ANSWER CPU MEMORY FOLDER...`. This is the only file that imports
+onnxruntime, and never in the gate's own process. It imports nothing from this package: it runs in
+Python's isolated mode, with the FOLDERs in which the gate found onnxruntime and numpy.
 
-It reads its job from standard input, one JSON object: `model`, a file in the current folder, and
-`inputs`, null where the model is only to be loaded. It answers on the descriptor ANSWER, as
-`provenance.runtime.listening` reads it. What a model can make onnxruntime print does not go there.
+The worker reads its job from standard input, a JSON object with `model`, a file in the current
+folder, and `inputs`, or null to only load the model. It answers on the descriptor ANSWER, in the
+format of `provenance.runtime.listening`. Output that a model causes onnxruntime to print does not
+go there.
 """
 
 from __future__ import annotations
@@ -24,15 +25,15 @@ MESSAGE: Final = 2000
 """Characters of an error message that are passed on."""
 
 ELEMENTS: Final = 1 << 40
-"""More than any memory holds, and few enough that numpy can say that it does not."""
+"""Elements of an input: more than fit in memory, but few enough for numpy to report that."""
 
 NUMPY: Final[Mapping[str, str]] = {"float": "float32", "double": "float64", "string": "object"}
-"""ONNX element types whose numpy type has another name."""
+"""ONNX element types that have another name in numpy."""
 
 ONNX: Final = {numpy: onnx for onnx, numpy in NUMPY.items()}
 
 FLOATS: Final = ("float", "double", "float16")
-"""The types whose values numpy knows to be finite or not."""
+"""The element types for which numpy can check whether a value is finite."""
 
 BFLOAT16: Final = 16
 """`TensorProto.BFLOAT16` (onnx.proto)."""
@@ -44,7 +45,7 @@ Say = Callable[..., None]
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Do the one job."""
+    """Run the job on standard input and answer."""
     gate, answer, cpu, memory, *folders = arguments
     end_with(int(gate))
     job = json.load(sys.stdin)
@@ -63,19 +64,19 @@ def main(arguments: Sequence[str]) -> None:
 
 
 def end_with(gate: int) -> None:
-    """Let the kernel end this process when the gate, the process that waits for it, is gone."""
+    """Let the kernel kill this process when the gate, which waits for it, ends."""
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
-    if os.getppid() != gate:  # it went before that was set
-        sys.exit("the gate is gone")
+    if os.getppid() != gate:  # it ended before the signal was set
+        sys.exit("the gate has ended")
 
 
 def limit(*, cpu: int, memory: int) -> None:
-    """Set the limits of this process: seconds of CPU time, bytes of address space.
+    """Set the limits of this process: `cpu` in seconds, `memory` in bytes of address space.
 
-    No file can be written, and no core is dumped. The gate watches the wall clock.
+    The process can write no file and dumps no core. The gate limits the elapsed time.
     """
     import resource
 
@@ -86,42 +87,42 @@ def limit(*, cpu: int, memory: int) -> None:
         value = wanted if most == resource.RLIM_INFINITY else min(wanted, most)
         try:
             resource.setrlimit(kind, (value, value))
-        except (OSError, ValueError):  # macOS knows RLIMIT_AS and refuses to set it
+        except (OSError, ValueError):  # macOS has RLIMIT_AS but refuses to set it
             if sys.platform == "linux":
                 raise
 
 
 def attempt(job: Mapping[str, Any], say: Say) -> None:
-    """Load the model of a job, run it, and say what came of it."""
+    """Load the model of a job, run it, and report the result."""
     try:
         session = load(job["model"])
         say("loaded")
         say("done", outputs=None if job["inputs"] is None else list(run(session, job["inputs"])))
-    except Exception as e:  # whatever the runtime raises is what happens to this model
+    except Exception as e:  # any error of the runtime is a result for this model
         message = str(e) or type(e).__name__
         say("failed", memory=isinstance(e, MemoryError), message=message[:MESSAGE])
 
 
 def load(model: str) -> Any:
-    """A session on the CPU, on one thread, that takes memory only as it needs it."""
+    """Return a session on the CPU with one thread, which allocates memory only as needed."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     options.log_severity_level = 4  # fatal only: errors come as exceptions
-    # By its first bytes a file can also pass for onnxruntime's own format, which was not judged.
+    # Otherwise onnxruntime could take a file for its own format, which the gate has not checked.
     options.add_session_config_entry("session.load_model_format", "ONNX")
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def run(session: Any, inputs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Run once, and say of each output its name, element type, shape and elements not finite."""
+    """Run the model once, and yield name, element type, shape and non-finite count of outputs."""
     import onnxruntime
 
     names = [o.name for o in session.get_outputs()]
     arrays = {spec["name"]: array(spec) for spec in inputs}
-    if any(spec["dtype"] == "string" for spec in inputs):  # no OrtValue can be made of strings
+    if any(spec["dtype"] == "string" for spec in inputs):  # an OrtValue cannot hold strings
         values = session.run(names, arrays)
     else:
         make = onnxruntime.OrtValue.ortvalue_from_numpy
@@ -139,7 +140,7 @@ def run(session: Any, inputs: Sequence[Mapping[str, Any]]) -> Iterator[dict[str,
 
 
 def array(spec: Mapping[str, Any]) -> Any:
-    """The array that an input is fed; of bfloat16 its bits."""
+    """Return the array for an input; for bfloat16, its bits."""
     import numpy
 
     dtype, shape, fill = spec["dtype"], spec["shape"], spec["fill"]
@@ -154,7 +155,7 @@ def array(spec: Mapping[str, Any]) -> Any:
 
 
 def describe(value: Any) -> tuple[str | None, list[int] | None, int | None]:
-    """Element type, shape and count of elements that are not finite; None of what has none."""
+    """Return element type, shape and number of non-finite elements; None for what is unknown."""
     import numpy
 
     if hasattr(value, "is_tensor"):  # an OrtValue

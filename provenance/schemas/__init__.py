@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON Schemas of what this package writes: predicates, and the report."""
+"""JSON Schemas of the documents that this package writes: predicates and the report."""

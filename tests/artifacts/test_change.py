@@ -77,7 +77,7 @@ def test_a_file_that_stays_as_it_is_is_not_touched(tree: Tree) -> None:
 
 def test_where_one_is_another_by_now_none_is_written(tree: Tree) -> None:
     (tree.root / "f" / "b.json").write_text("33\n")
-    with pytest.raises(InputError, match=r"f/b\.json was changed while it was judged"):
+    with pytest.raises(InputError, match=r"f/b\.json changed during the check"):
         writing.write_changes(tree, [A, B])
     assert content(tree) == {"a.json": "1\n", "f/b.json": "33\n"}
 

@@ -193,7 +193,7 @@ def test_bundles_on_another_mount_are_written_by_a_journal(
 
     monkeypatch.setattr(file_system, "status", of_another_device)
     refuse(monkeypatch, "shutil.copyfileobj", errno.ENOSPC)  # nothing is copied between mounts
-    assert "it is a mount of its own" in (exchange(tree) or "")
+    assert "it is a mount point" in (exchange(tree) or "")
     assert content(tree, exchange) == b"new"
 
 
@@ -201,7 +201,7 @@ def test_bundles_behind_a_bind_mount_are_written_by_a_journal(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse(monkeypatch, "os.link", errno.EXDEV)
-    assert "it is a mount of its own" in (exchange(tree) or "")
+    assert "it is a mount point" in (exchange(tree) or "")
     assert content(tree, exchange) == b"new"
 
 
@@ -254,7 +254,7 @@ def test_former_bundles_that_cannot_be_removed_are_named(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refuse(monkeypatch, "shutil.rmtree", errno.EACCES)
-    assert "the former files are left in" in (exchange(tree) or "")
+    assert "the old files are still in" in (exchange(tree) or "")
     assert content(tree, exchange) == b"new"
     monkeypatch.undo()
     assert exchange(tree) is None  # and removed by the next run
@@ -262,13 +262,13 @@ def test_former_bundles_that_cannot_be_removed_are_named(
 
 
 ADVICE = {
-    errno.ENOSPC: "Make room",
+    errno.ENOSPC: "Free space",
     errno.EDQUOT: "quota",
     errno.EROFS: "mounted read-only",
     errno.EACCES: "Make the folder writable",
     errno.EPERM: "immutable",
-    errno.EIO: "log of the system",
-    errno.ESTALE: "mount it anew",
+    errno.EIO: "system log",
+    errno.ESTALE: "mount it again",
     errno.EMFILE: "ulimit -n",
     errno.EFBIG: "ulimit -f",
     errno.ENAMETOOLONG: "shorten it",
@@ -307,7 +307,7 @@ def test_an_edit_that_cannot_be_undone_is_not_reported_as_undone(
 
     monkeypatch.setattr(os, "replace", fail_from_the_second_on)
     changes = [Change(name, "old", "new") for name in ("registry.json", "m.json")]
-    with pytest.raises(InputError, match=r"registry\.json was written and cannot be put") as caught:
+    with pytest.raises(InputError, match=r"registry\.json was written, and its old") as caught:
         writing.write_changes(tree, changes)
     assert "Nothing was changed" not in (caught.value.help or "")
     assert (content(tree, edit), (tree.root / "m.json").read_bytes()) == (b"new", b"old")
@@ -330,9 +330,9 @@ def test_a_file_that_is_overwritten_in_part_is_said_to_be_incomplete(
 ) -> None:
     refuse(monkeypatch, "os.replace", errno.EBUSY)
     refuse(monkeypatch, "provenance.artifacts.file_system.write_in_place", errno.ENOSPC)
-    with pytest.raises(InputError, match="it may be incomplete now") as caught:
+    with pytest.raises(InputError, match="the file may be incomplete") as caught:
         write_named(tree)
-    assert "Make room" in (caught.value.help or "")
+    assert "Free space" in (caught.value.help or "")
 
 
 def test_a_new_file_that_cannot_be_finished_is_removed(

@@ -149,7 +149,7 @@ def test_what_can_be_no_name_of_a_commit_never_reaches_git(
     repository: GitRepository, ref: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subprocess, "Popen", None)
-    with pytest.raises(InputError, match="no name of a commit"):
+    with pytest.raises(InputError, match="not a valid name of a commit"):
         read(repository.root, ref, "model/m.json")
 
 
@@ -159,7 +159,7 @@ def test_a_folder_of_a_commit_is_no_commit(repository: GitRepository) -> None:
 
 
 def test_outside_a_repository_there_is_no_commit(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="git reads no repository here") as caught:
+    with pytest.raises(InputError, match="not in a repository that git can read") as caught:
         read(tmp_path, "main", "x")
     assert "--baseline PATH" in str(caught.value.help)
 
@@ -244,7 +244,7 @@ def test_a_whole_clone_is_not_made_shallow(repository: GitRepository, tmp_path: 
     assert missing(clone, "origin/stable") == (
         "Fetch it: git fetch origin stable:refs/remotes/origin/stable"
     )
-    assert missing(clone, "main~9") == "Look how far its history goes: git log main"
+    assert missing(clone, "main~9") == "See how far its history goes: git log main"
 
 
 def test_a_branch_that_only_the_remote_has_is_named(
@@ -252,7 +252,7 @@ def test_a_branch_that_only_the_remote_has_is_named(
 ) -> None:
     repository.run("branch", "stable", "v1")
     clone = GitRepository.clone(repository, tmp_path / "clone")
-    assert missing(clone, "stable") == "It is here as the remote's: git:origin/stable"
+    assert missing(clone, "stable") == "This clone has it as a remote branch: git:origin/stable"
 
 
 def test_a_repository_without_a_remote_says_what_it_has(repository: GitRepository) -> None:
@@ -489,7 +489,7 @@ def test_a_folder_that_poses_as_a_repository_is_none(tmp_path: Path) -> None:
     bare = tmp_path / "bare"
     bare.mkdir()
     GitRepository(bare).run("init", "--quiet", "--bare")
-    with pytest.raises(InputError, match="git reads no repository here"):
+    with pytest.raises(InputError, match="not in a repository that git can read"):
         read(bare, "HEAD", "x")
 
 

@@ -120,12 +120,14 @@ def test_line_ends_of_another_system_stay() -> None:
 
 
 def test_an_edit_beside_a_field_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(InputError, match=r"no `models\.0\.sha256` to put `x` after"):
+    with pytest.raises(
+        InputError, match=r"`models\.0\.sha256` is missing; cannot put `x` after it"
+    ):
         edited('{"models": [{"id": "m"}]}', Insert(("models", 0, "x"), {}, after="sha256"))
 
 
 def test_a_value_that_is_not_there_is_not_set() -> None:
-    with pytest.raises(InputError, match=r"model/registry\.json: there is no `models\.1\.id`"):
+    with pytest.raises(InputError, match=r"model/registry\.json: `models\.1\.id` is missing"):
         edited('{"models": [{"id": "m"}]}', Set(("models", 1, "id"), "n"))
 
 
@@ -214,7 +216,7 @@ def test_a_value_of_another_text_is_indented_as_its_new_neighbours_are() -> None
 
 
 def test_a_value_of_another_text_that_is_not_there_is_an_error() -> None:
-    with pytest.raises(InputError, match=r"old\.json: there is no `x`"):
+    with pytest.raises(InputError, match=r"old\.json: `x` is missing"):
         raw({}, 2, "x")
 
 
@@ -279,7 +281,7 @@ def test_a_moved_value_keeps_its_escapes() -> None:
 
 
 def test_two_edits_of_one_place_are_refused() -> None:
-    with pytest.raises(InputError, match="two edits of one place"):
+    with pytest.raises(InputError, match="two edits overlap"):
         edited('{"b": 0, "a": 1}', Move(("b",), after="a"), Set(("b",), 5))
 
 
@@ -307,7 +309,7 @@ def test_a_text_is_walked_once_for_all_that_is_removed(monkeypatch: pytest.Monke
 
 
 def test_an_object_and_a_member_of_it_are_not_both_removed() -> None:
-    with pytest.raises(InputError, match="two edits of one place"):
+    with pytest.raises(InputError, match="two edits overlap"):
         edited('{"b": 0, "a": {"c": 1}}', Remove(("a",)), Remove(("a", "c")))
 
 

@@ -52,8 +52,8 @@ def test_steps_up_that_stay_below_the_root_are_followed(tree: Tree) -> None:
         ("", "is empty"),
         ("/etc/passwd", "is an absolute path"),
         ("c:/windows", "is an absolute path"),
-        ("a\0b", "holds a NUL"),
-        ("..\\secret", "holds a backslash"),
+        ("a\0b", "contains a NUL"),
+        ("..\\secret", "contains a backslash"),
         ("../secret", "leaves the repository"),
         ("folder/../../secret", "leaves the repository"),
     ],
@@ -237,7 +237,7 @@ def test_what_the_system_says_decides_the_kind_of_trouble() -> None:
         errno.ENXIO: FileProblem.IRREGULAR,
         errno.EACCES: FileProblem.UNREADABLE,
     }
-    found = {code: paths._trouble_of(OSError(code, os.strerror(code)), "f") for code in kinds}
+    found = {code: paths._file_error(OSError(code, os.strerror(code)), "f") for code in kinds}
     assert {code: error.problem for code, error in found.items()} == kinds
 
 

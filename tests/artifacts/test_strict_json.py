@@ -58,8 +58,8 @@ def test_bytes_are_an_object_or_a_json_error(hostile: bytes) -> None:
         (" \n\t", "is empty"),
         ("{", "is not JSON: .* at line 1, column 2"),
         ('{"a": 1,\n "b": }', "at line 2, column 7"),
-        ("NaN", "holds NaN"),
-        ("[-Infinity]", "holds -Infinity"),
+        ("NaN", "contains NaN"),
+        ("[-Infinity]", "contains -Infinity"),
         ("1e400", "1e400, which is out of range"),
         ("[-1e400]", "out of range"),
         ("9" * 309, "out of range"),
@@ -127,7 +127,7 @@ def test_bytes_that_are_not_utf8_are_named(hostile: bytes, message: str) -> None
 
 
 def test_a_document_is_an_object() -> None:
-    with pytest.raises(JsonError, match="holds an array, not an object"):
+    with pytest.raises(JsonError, match="contains an array, not an object"):
         parse_object(b"[]")
 
 

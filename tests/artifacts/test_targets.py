@@ -51,13 +51,13 @@ def test_a_link_at_the_target_is_refused_wherever_it_leads(tree: Tree, leads_to:
     (tree.root / "self").symlink_to(leads_to)
     error = refusal(tree, "self")
     assert error.problem is FileProblem.IRREGULAR
-    assert error.message == "'self' is a link, where a file is to be written"
+    assert error.message == "'self' is a link, expected a regular file"
 
 
 def test_a_folder_at_the_target_is_refused(tree: Tree) -> None:
     error = refusal(tree, "folder")
     assert error.problem is FileProblem.IRREGULAR
-    assert error.message == "'folder' is a folder, where a file is to be written"
+    assert error.message == "'folder' is a folder, expected a regular file"
 
 
 def test_a_fifo_at_the_target_is_refused(tree: Tree) -> None:
@@ -73,8 +73,8 @@ def test_a_fifo_at_the_target_is_refused(tree: Tree) -> None:
         ("folder/..", "is a folder"),
         ("..", "is a folder"),
         ("/etc/passwd", "is an absolute path"),
-        ("a\0b", "holds a NUL"),
-        ("..\\secret", "holds a backslash"),
+        ("a\0b", "contains a NUL"),
+        ("..\\secret", "contains a backslash"),
         ("../secret", "leaves the repository"),
         ("folder/../../secret", "leaves the repository"),
     ],

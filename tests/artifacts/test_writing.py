@@ -123,7 +123,7 @@ def test_a_folder_that_cannot_be_exchanged_is_written_by_a_journal_and_that_is_s
     before = (tree.root / "bundles").stat().st_ino
     said = writing.write_all(tree, TWO)
     assert said == (
-        f"bundles/ cannot be exchanged in one step here ({why}): "
+        f"bundles/ cannot be exchanged in one step ({why}): "
         "its files were replaced one after the other, under a journal"
     )
     assert files(tree) == {**TWO, "bundles/release.pub": b"key"}
@@ -415,7 +415,7 @@ def test_nothing_beside_the_repository_is_removed(tmp_path: Path) -> None:
 def test_a_link_where_a_bundle_goes_is_not_followed(tree: Tree, new: dict[str, bytes]) -> None:
     (tree.root / "registry.json").write_text("{}")
     (tree.root / "bundles" / "a.sigstore.json").symlink_to("../registry.json")
-    with pytest.raises(InputError, match="is a link, where a file is to be written"):
+    with pytest.raises(InputError, match="is a link, expected a regular file"):
         writing.write_all(tree, new)
     assert (tree.root / "registry.json").read_text() == "{}"
     assert not journal.interrupted(tree)
@@ -426,6 +426,6 @@ def test_a_folder_where_a_bundle_goes_stops_the_release_before_it_begins(
     tree: Tree, new: dict[str, bytes]
 ) -> None:
     (tree.root / "bundles" / "a.sigstore.json").mkdir()
-    with pytest.raises(InputError, match="is a folder, where a file is to be written"):
+    with pytest.raises(InputError, match="is a folder, expected a regular file"):
         writing.write_all(tree, new)
     assert not journal.interrupted(tree)

@@ -247,7 +247,7 @@ def test_a_row_predicate_holds_the_row_and_what_the_models_say() -> None:
 def test_a_predicate_that_does_not_fit_its_schema_is_not_signed(
     row: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(StatementError, match=f"does not fit its schema: {message}"):
+    with pytest.raises(StatementError, match=f"does not match its schema: {message}"):
         predicates.statement(REGISTRY_ROW, [("m.onnx", A)], row_predicate(**row))
 
 

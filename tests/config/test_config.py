@@ -82,7 +82,7 @@ def test_a_named_pyproject_without_the_table_is_an_error(tmp_path: Path) -> None
     ("text", "message", "help"),
     [
         ('regsitry = "x"\n', "unknown key `regsitry`", "Did you mean `registry`?"),
-        (MINIMAL + "zzzzzz = 1\n", "unknown key `zzzzzz`", "Known here: "),
+        (MINIMAL + "zzzzzz = 1\n", "unknown key `zzzzzz`", "Known keys: "),
         (MINIMAL + "[trust]\nkeys = []\n", "unknown key `trust.keys`", "`trust.key`?"),
         (MINIMAL + '[[trust.key]]\nfile = "x"\n', "`trust.key.file`", "`trust.key.path`"),
         (MINIMAL + "[[trust.key]]\n", "`path` is missing; expected the path of a public key", None),
@@ -237,7 +237,7 @@ def test_a_consumers_trust_is_a_file_of_its_own(tmp_path: Path, key: KeyPair) ->
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "trusts nobody"),
+        ("", "trusts no signer"),
         (MINIMAL, "unknown key `registry`"),
         ("x = ", "not TOML"),
         ('[[trust.key]]\npath = "none.pub"\n', "none.pub' does not exist"),
@@ -290,7 +290,7 @@ def test_an_empty_condition_of_a_workflow_is_none_that_is_left_out(
 
 def test_the_table_of_a_pyproject_in_a_file_of_its_own_is_named(tmp_path: Path) -> None:
     said = refusal(tmp_path, '[tool.provenance]\nregistry = "r.json"\n')
-    assert said.message == "provenance.toml: [tool.provenance] is for pyproject.toml"
+    assert said.message == "provenance.toml: [tool.provenance] belongs in pyproject.toml"
     assert 'registry = "…"' in (said.help or "")
 
 

@@ -43,7 +43,7 @@ def test_only_text_between_the_markers_is_replaced() -> None:
 
 
 def test_a_page_that_asks_for_an_unknown_block_is_an_error() -> None:
-    with pytest.raises(write_docs.DocsError, match="there is no block 'y'; known: x"):
+    with pytest.raises(write_docs.DocsError, match="unknown block 'y'; the known ones are x"):
         write_docs.fill("<!-- generated: y -->\n<!-- end -->", {"x": lambda: ""}, "page")
 
 
@@ -62,7 +62,7 @@ def test_a_scene_that_no_longer_tells_its_part_is_an_error(
 ) -> None:
     scene = story.Scene(None, ("provenance --version",), ("provenance 0.0.0",))
     monkeypatch.setattr(story, "STORY", {"version": scene})
-    with pytest.raises(story.StoryError, match="scene 'version' does not show"):
+    with pytest.raises(story.StoryError, match="output of scene 'version' does not contain"):
         story.Stage(tmp_path).play("version")
 
 

@@ -383,7 +383,7 @@ CASES: Final = [
            edited(REGISTRY, put("models", "m", "notes", to="short"))),
     Advice("REG114", "registry-violates-its-schema", "Remove `mine`", without("mine"),
            since=("BAS802",)),
-    Advice("REG114", "registry-violates-its-schema", "Write one of the values",
+    Advice("REG114", "registry-violates-its-schema", "Write one of the allowed values",
            edited(REGISTRY, put("schema_version", to=1))),
     Advice("REG114", "registry-violates-its-schema", "#/properties/schema_version/enum",
            edited("model/registry.schema.json",

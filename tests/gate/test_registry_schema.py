@@ -99,7 +99,7 @@ UNREAD = {
     "not JSON": ("s.json", "{", "is not JSON"),
     "ambiguous": ("s.json", '{"type": 1, "type": 2}', "twice"),
     "too large": ("s.json", " " * (1 << 20) + "{}", "is larger than"),
-    "not whole": ("s.json#/gone", NUMBERS, "leads to nothing"),
+    "not whole": ("s.json#/gone", NUMBERS, "its target does not exist"),
     "elsewhere": ("s.json", {"$ref": "https://example.org/s.json"}, "to another document"),
     "hostile": ("s.json", {"properties": {"models": {"$ref": "#/properties/models"}}}, "itself"),
 }

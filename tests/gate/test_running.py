@@ -225,7 +225,7 @@ def test_a_file_that_changed_after_it_was_hashed_is_not_run(
     repository.add("m", model(external=External("w.data")))
     evidence = read_whole(repository.save().config)
     repository.write(name, repository.path(name).read_bytes() + b"\0")
-    with pytest.raises(InputError, match=rf"{name} changed while it was checked"):
+    with pytest.raises(InputError, match=rf"{name} changed during the check"):
         run_models(evidence.root, evidence.rows, Runtime.find(), RunSettings(), {})
 
 

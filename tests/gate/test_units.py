@@ -339,7 +339,7 @@ def test_a_file_that_changes_between_the_rounds_ends_the_run(
             change(tree / "model" / file)
         return data
 
-    with in_units(_Executor(later), 1), pytest.raises(InputError, match=f"{file} changed while"):
+    with in_units(_Executor(later), 1), pytest.raises(InputError, match=f"{file} changed during"):
         check(load_config(tree))
 
 

@@ -675,7 +675,7 @@ ROWS = {
     "32 MB of empty arrays": (
         '{"models": [], "x": [' + "[]," * 10_000_000 + "[]]}",
         2,
-        "holds more than 2,000,000 values",
+        "has more than 2,000,000 values",
     ),
 }
 
@@ -803,7 +803,7 @@ def test_a_folder_where_a_bundle_goes_is_named_and_nothing_is_written(
     before = snapshot(unsigned.root)
     result = run_cli("release", "--signer", key.signer, cwd=unsigned.root)
     shown = said(result, 2)
-    assert f"'bundles/{name}{SUFFIX}' is a folder, where a file is to be written" in shown
+    assert f"'bundles/{name}{SUFFIX}' is a folder, expected a regular file" in shown
     assert snapshot(unsigned.root) == before
 
 
@@ -841,7 +841,7 @@ def test_a_table_is_not_added_to_a_pyproject_that_is_a_link(unsigned: Repository
     (unsigned.root / "pyproject.toml").symlink_to("../other.toml")
     before = snapshot(unsigned.root.parent)
     shown = said(run_cli("init", cwd=unsigned.root), 2)
-    assert "'pyproject.toml' is a link, where a file is to be written" in shown
+    assert "'pyproject.toml' is a link, expected a regular file" in shown
     assert snapshot(unsigned.root.parent) == before
 
 

@@ -350,7 +350,7 @@ def test_a_registry_that_was_changed_while_it_was_judged_is_not_overwritten(
     monkeypatch.setattr(operation, "plan", somebody_writes)
     result = run_cli("check", "--fix", cwd=repository.root)
     assert result.code == 2
-    assert "model/registry.json was changed while it was judged" in result.err
+    assert "model/registry.json changed during the check" in result.err
     assert '"opset": 18' in repository.registry.read_text()
 
 

@@ -237,8 +237,8 @@ def _backslash(pipeline: Pipeline) -> None:
         (_socket, "is not a regular file"),
         (_link_out, "is a link that leaves the repository"),
         (_folder_link, "is a folder, not a regular file"),
-        (_not_utf8, "has a name that is not UTF-8"),
-        (_backslash, "holds a backslash"),
+        (_not_utf8, "cannot be recorded: it is not UTF-8"),
+        (_backslash, "contains a backslash"),
     ],
 )
 def test_what_cannot_be_recorded_stops_the_step(
@@ -339,7 +339,7 @@ def test_a_link_is_not_written_through_a_link(pipeline: Pipeline) -> None:
     name = f"check.{pipeline.key_id('ci')[:8]}.link"
     (pipeline.links / name).symlink_to(pipeline.sidecar)
     before = pipeline.sidecar.read_bytes()
-    with pytest.raises(InputError, match="is a link, where a file is to be written"):
+    with pytest.raises(InputError, match="is a link, expected a regular file"):
         pipeline.do("check")
     assert pipeline.sidecar.read_bytes() == before
 
@@ -575,7 +575,7 @@ def test_a_layout_without_any_keys(pipeline: Pipeline) -> None:
 
 
 def test_in_toto_has_a_say_in_what_is_signed() -> None:
-    with pytest.raises(InputError, match="in-toto does not take the layout"):
+    with pytest.raises(InputError, match="in-toto does not accept the layout"):
         layouts.layout(
             [layouts.Step(s, ()) for s in layouts.STEPS],
             expires="some day",

@@ -410,8 +410,8 @@ def test_what_was_put_beside_a_model_fails(download: Download, name: str) -> Non
     ("name", "why"),
     [
         ("/etc/passwd", "is an absolute path"),
-        ("a\0b", "holds a NUL"),
-        ("..\\x", "holds a backslash"),
+        ("a\0b", "contains a NUL"),
+        ("..\\x", "contains a backslash"),
         ("C:x", "is an absolute path"),
         ("../../../../x", "leaves the repository"),
         ("a/../../../../../x", "leaves the repository"),

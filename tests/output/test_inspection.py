@@ -227,7 +227,7 @@ def test_an_odd_hint_is_said(tmp_path: Path, key: KeyPair) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("", "is empty"), ("{}", "mediaType is null"), ("[1]", "holds an array")],
+    [("", "is empty"), ("{}", "mediaType is null"), ("[1]", "contains an array")],
 )
 def test_what_is_no_bundle_is_an_error(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "m.sigstore.json"

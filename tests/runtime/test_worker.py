@@ -163,7 +163,7 @@ def test_the_job_comes_from_standard_input_and_the_answer_goes_to_its_pipe(
 def test_a_worker_whose_gate_is_gone_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     worker.end_with(os.getppid())
-    with pytest.raises(SystemExit, match="the gate is gone"):
+    with pytest.raises(SystemExit, match="the gate has ended"):
         worker.end_with(os.getppid() + 1)
 
 

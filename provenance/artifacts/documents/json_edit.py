@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Minimal-diff editing of a JSON text: what is not edited keeps every character.
+"""Edit JSON text with minimal diffs: parts that are not edited keep every character.
 
-New members are set off as their neighbours are.
+New members are formatted like their neighbours.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from provenance.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Raw:
-    """A value as it stood in another JSON text: its escapes and number forms are kept.
+    """A value from another JSON text, with its escapes and number formats.
 
-    `indent` is the white space that its line began with, where it has several lines; `key` is the
-    key of a member, as it was written.
+    Attributes:
+        text: The value as written.
+        indent: The white space at the start of its first line.
+        key: The key of the member as written, or None for an item of an array.
     """
 
     text: str
@@ -30,7 +32,7 @@ class Raw:
 
     @classmethod
     def of(cls, source: SourceMap, path: JsonPath, where: str) -> Raw:
-        """The value at `path` of another text. Raises InputError if it is missing."""
+        """Return the value at `path` of another text. Raises InputError if it is missing."""
         member = _find(source, path, where)
         start = member.start if member.key_start is None else member.key_start
         line = start + 1 - source.position(start).column
@@ -41,9 +43,9 @@ class Raw:
         return cls(source.text[member.start : member.end], _space_at(source.text, line), key)
 
     def placed(self, gap: str) -> str:
-        """The text where `gap` sets it off: what follows its first line is indented anew."""
+        """Return the text for a place that `gap` precedes, with its lines indented to match."""
         newline, found, indent = gap.rpartition("\n")
-        first, *lines = self.text.replace("\r\n", "\n").split("\n")  # no string has a line end
+        first, *lines = self.text.replace("\r\n", "\n").split("\n")  # strings have no line ends
         if not found:
             return " ".join((first, *(line.strip(_SPACE) for line in lines)))
         kept = (line.removeprefix(self.indent) for line in lines)
@@ -61,9 +63,9 @@ class Set:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Add what is to be at `path` after `after` in the same object or array; first if that is None.
+    """Add the value at `path`, after the sibling `after`, or as the first if that is None.
 
-    The last steps are the keys of members, or the numbers of items.
+    The last step of `path`, and `after`, are keys of an object or indices of an array.
     """
 
     path: JsonPath
@@ -80,7 +82,7 @@ class Remove:
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """Move the member `path`, as it is written, to behind the member `after` of its object."""
+    """Move the member at `path`, as it is written, behind the member `after` of its object."""
 
     path: JsonPath
     after: str
@@ -94,17 +96,17 @@ class _Change:
     start: int
     end: int
     new: str
-    alone: bool = False  # the first in something empty: no comma, unless another follows
+    alone: bool = False  # the first in an empty container: no comma, unless another follows
 
 
 _SPACE = " \t\r\n"
 
 
 def edit(source: SourceMap, edits: Iterable[Edit], where: str) -> str:
-    """The text of `source` with `edits` done. `where` is the file, for messages.
+    """Return the text of `source` after `edits`. `where` is the file, for messages.
 
     Raises:
-        InputError: An edit addresses something that is not there.
+        InputError: If an edit addresses a value that is missing, or two edits overlap.
     """
     edits = list(edits)
     removals = list(dict.fromkeys(e.path for e in edits if isinstance(e, Remove)))
@@ -114,7 +116,7 @@ def edit(source: SourceMap, edits: Iterable[Edit], where: str) -> str:
 
 
 def reaches(source: SourceMap, edit: Edit) -> bool:
-    """Whether all that `edit` speaks of is there, and where it stands is known."""
+    """Return whether all values that `edit` addresses exist and have a known position."""
     match edit:
         case Set() | Remove():
             needed = [edit.path]
@@ -127,13 +129,13 @@ def reaches(source: SourceMap, edit: Edit) -> bool:
 
 
 def _applied(text: str, changes: list[_Change], where: str) -> str:
-    # Stable: what is added at one place keeps its order.
+    # The sort is stable: insertions at one place keep their order.
     changes.sort(key=lambda c: (c.start, c.end))
     parts: list[str] = []
     done = 0
     for i, change in enumerate(changes):
         if change.start < done:
-            raise InputError(f"{where}: two edits of one place", help="Make them one by one.")
+            raise InputError(f"{where}: two edits overlap", help="Make one edit at a time.")
         more = change.alone and i + 1 < len(changes) and changes[i + 1].start == change.start
         parts += [text[done : change.start], change.new, "," if more else ""]
         done = change.end
@@ -154,11 +156,11 @@ def _changes(source: SourceMap, edit: Set | Insert | Move, where: str) -> tuple[
 
 
 def _insert(source: SourceMap, edit: Insert, where: str) -> _Change:
-    """What is added, with its comma."""
+    """Return the change that inserts a value with its comma."""
     *parent, key = edit.path
     neighbour = None
     if edit.after is not None:
-        purpose = f"to put `{key}` after" if isinstance(key, str) else ""
+        purpose = f"cannot put `{key}` after it" if isinstance(key, str) else ""
         neighbour = _find(source, (*parent, edit.after), where, purpose)
     at, gap = _place(source, tuple(parent), neighbour, where)
     new = _indented(edit.value, gap, len(edit.path), source)
@@ -174,11 +176,11 @@ def _insert(source: SourceMap, edit: Insert, where: str) -> _Change:
 def _place(
     source: SourceMap, parent: JsonPath, neighbour: Member | None, where: str
 ) -> tuple[int, str]:
-    """The offset at which something is added, and the white space that sets it off there."""
+    """Return the offset at which a value is inserted, and the white space that precedes it."""
     if neighbour is not None:
         start = neighbour.start if neighbour.key_start is None else neighbour.key_start
         before = start
-        while source.text[before - 1] in _SPACE:  # an outer bracket stands before it
+        while source.text[before - 1] in _SPACE:  # ends at a bracket or comma
             before -= 1
         return neighbour.end, source.text[before:start]
     inside = _find(source, parent, where).start + 1
@@ -186,22 +188,22 @@ def _place(
 
 
 def _space_at(text: str, at: int) -> str:
-    """The white space that begins at an offset."""
+    """Return the white space that begins at an offset."""
     end = at
-    while text[end] in _SPACE:  # a bracket ends every text that is edited
+    while text[end] in _SPACE:  # ends at the closing bracket at the latest
         end += 1
     return text[at:end]
 
 
 def _colon(source: SourceMap, neighbour: Member | None) -> str:
-    """What stands between a key and its value, as the neighbour has it."""
+    """Return the separator between a key and its value, as in the neighbour."""
     if neighbour is None or neighbour.key_start is None:
         return ": "
     return source.text[neighbour.key_start : neighbour.start].rpartition('"')[2]
 
 
 def _removals(source: SourceMap, paths: Iterable[JsonPath], where: str) -> Iterator[_Change]:
-    """Nothing where members stand, with the commas that set them off."""
+    """Yield the changes that remove members, with their commas."""
     objects: dict[JsonPath, list[Member]] = {}
     for path in paths:
         objects.setdefault(path[:-1], []).append(_find(source, path, where))
@@ -211,7 +213,7 @@ def _removals(source: SourceMap, paths: Iterable[JsonPath], where: str) -> Itera
 
 
 def _runs(text: str, members: Iterable[Member]) -> list[tuple[Member, Member]]:
-    """The first and the last of members of one object between which no other stands."""
+    """Return the first and the last member of each run of adjacent members in one object."""
     runs: list[tuple[Member, Member]] = []
     for member in sorted(members, key=lambda m: m.start):
         if runs and _next_to(text, runs[-1][1]) == member.key_start:
@@ -222,13 +224,13 @@ def _runs(text: str, members: Iterable[Member]) -> list[tuple[Member, Member]]:
 
 
 def _next_to(text: str, member: Member) -> int | None:
-    """Where the member behind another one begins; None behind the last."""
+    """Return where the member after another one begins, or None after the last."""
     comma = member.end + len(_space_at(text, member.end))
     return comma + 1 + len(_space_at(text, comma + 1)) if text[comma] == "," else None
 
 
 def _removed(text: str, first: Member, last: Member) -> _Change:
-    """Nothing where a run of members stands, with the comma that sets it off."""
+    """Return the change that removes a run of members with one comma."""
     assert first.key_start is not None  # a member of an object
     before = first.key_start
     while text[before - 1] in _SPACE:
@@ -238,14 +240,14 @@ def _removed(text: str, first: Member, last: Member) -> _Change:
     behind = _next_to(text, last)
     if behind is not None:
         return _Change(first.key_start, behind, "")
-    return _Change(before, last.end, "")  # all that there are
+    return _Change(before, last.end, "")  # the object is empty then
 
 
 def _find(source: SourceMap, path: JsonPath, where: str, purpose: str = "") -> Member:
     member = source.find(path)
     if member is None:
         shown = ".".join(map(str, path)) or "the file"
-        raise InputError(f"{where}: there is no `{shown}`{f' {purpose}' if purpose else ''}")
+        raise InputError(f"{where}: `{shown}` is missing{f'; {purpose}' if purpose else ''}")
     return member
 
 
@@ -256,7 +258,7 @@ def _encoded(value: Any, source: SourceMap) -> str:
 
 
 def _indented(value: Any, gap: str, depth: int, source: SourceMap) -> str:
-    """A value with a line for each of its members, where the file is written so."""
+    """Encode a value, with one line for each member if the file is formatted like that."""
     if isinstance(value, Raw):
         return value.placed(gap)
     if not isinstance(value, dict) or not value or "\n" not in gap:

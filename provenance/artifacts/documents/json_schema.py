@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Evaluating a JSON Schema (draft 4 to 2020-12) that may be hostile: bounded work, one document.
+"""Evaluate a JSON Schema (draft 4 to 2020-12) that may be hostile, with bounded work.
 
-Nothing outside of the schema is read. What cannot be evaluated within bounds is *not evaluated*: it
-neither fails nor passes, and is named (docs/adr/0022-registry-schema.md).
+No other document is read. A part that cannot be evaluated within the limits is reported as *not
+evaluated*: it neither passes nor fails (docs/adr/0022-registry-schema.md).
 """
 
 from __future__ import annotations
@@ -23,12 +23,13 @@ from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.frozen import dataclass
 
 STEPS: Final = 10_000_000
-"""Steps of half a microsecond: one a keyword, several a schema. Room for 30,000 models."""
+"""Steps of half a microsecond: one for each keyword, several for each schema. Room for 30,000
+models."""
 
 _SCHEMA_STEPS: Final = 6
 
 _DEPTH: Final = 100
-"""Schemas that are evaluated inside one another."""
+"""Levels of nested schemas that are evaluated."""
 
 _DRAFTS: Final = ("draft-04", "draft-06", "draft-07", "2019-09", "2020-12")
 _LATEST: Final = "2020-12"
@@ -41,25 +42,25 @@ _SINCE: Final[Mapping[str, tuple[str, ...]]] = {
     "additionalItems": _DRAFTS[:4],
     "prefixItems": _DRAFTS[4:],
 }
-"""The drafts that know a keyword, where not all do."""
+"""The drafts that define a keyword, for keywords that not all drafts define."""
 
 _UNSUPPORTED: Final = "unevaluatedProperties", "unevaluatedItems", "$dynamicRef", "$recursiveRef"
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the schema does not allow, and the parts of it that were not evaluated."""
+    """The violations of a schema, and the parts of it that were not evaluated."""
 
     violations: tuple[Violation, ...] = ()
     unevaluated: tuple[str, ...] = ()
 
 
 def evaluate(schema: Any, instance: Any, fragment: str = "", *, steps: int = STEPS) -> Result:
-    """What `schema`, or the part of it that `fragment` points at, does not allow of `instance`."""
+    """Evaluate `schema`, or the part of it at the JSON pointer `fragment`, for `instance`."""
     dialect = schema.get("$schema", _LATEST) if isinstance(schema, dict) else _LATEST
     draft = next((d for d in _DRAFTS if isinstance(dialect, str) and d in dialect), None)
     if draft is None:
-        return Result(unevaluated=(f"its dialect {shown(dialect)} is not known",))
+        return Result(unevaluated=(f"its dialect {shown(dialect)} is not supported",))
     run = _Evaluation(schema, draft, steps)
     try:
         found, where = run.resolve(f"#{fragment}")
@@ -75,7 +76,7 @@ class _Evaluation(Assertions):
     # --- schemas ----------------------------------------------------------------------------------
 
     def value(self, schema: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        """Whether `schema`, which is at `where`, allows a value. What it does not is noted."""
+        """Return whether the schema at `where` allows a value, and note violations."""
         self.spend(_SCHEMA_STEPS)
         if isinstance(schema, bool):
             return schema or self.fail(path, where, "", "is not allowed", "Remove it.")
@@ -98,7 +99,7 @@ class _Evaluation(Assertions):
         if "$ref" in schema:
             yield self._ref(schema["$ref"], value, path, where)
             if self.draft in _DRAFTS[:3]:
-                return  # what is beside it does not count
+                return  # keywords beside it are ignored
         for keyword, argument in schema.items():
             self.spend()
             known, at = _KEYWORDS.get(keyword), f"{where}/{keyword}"
@@ -111,7 +112,7 @@ class _Evaluation(Assertions):
                 yield self.unknown(f"`{keyword}` at {where}")
 
     def probe(self, schema: Any, value: Any, path: JsonPath, where: str) -> Outcome:
-        """As `value`; what is not allowed is not noted."""
+        """Return the same as `value`, without noting violations."""
         self.silent += 1
         try:
             return self.value(schema, value, path, where)
@@ -158,7 +159,9 @@ class _Evaluation(Assertions):
         known = schema.get("properties", {})
         patterns = schema.get("patternProperties", {})
         if not isinstance(known, dict) or not isinstance(patterns, dict):
-            return self.unknown(f"{where} is beside what is not an object")
+            return self.unknown(
+                f"{where} is beside a `properties` or `patternProperties` that is not an object"
+            )
 
         def judged() -> Iterator[Outcome]:
             for key, member in value.items():
@@ -171,7 +174,7 @@ class _Evaluation(Assertions):
                 if None in matched:
                     yield None
                 elif below is False:
-                    says = f"field `{key[:SHOWN]}` is not one that the schema knows"
+                    says = f"field `{key[:SHOWN]}` is not in the schema"
                     yield self.fail(path, where, "additionalProperties", says, "Remove it.", key)
                 else:
                     yield self.value(below, member, (*path, key), where)
@@ -183,7 +186,7 @@ class _Evaluation(Assertions):
             for key in value:
                 outcome = self.probe(below, key, (*path, key), where)
                 if outcome is False:
-                    says = f"the key `{key[:SHOWN]}` is not one that the schema allows"
+                    says = f"the schema does not allow the key `{key[:SHOWN]}`"
                     outcome = self.fail(path, where, "propertyNames", says, "Rename it.", key)
                 yield outcome
 
@@ -224,7 +227,9 @@ class _Evaluation(Assertions):
         least, most = schema.get("minContains", 1), schema.get("maxContains")
         least, most = (least, most) if counted else (1, None)
         if not is_number(least) or not (most is None or is_number(most)):
-            return self.unknown(f"{where} is beside a limit that is not a number")
+            return self.unknown(
+                f"{where} has a `minContains` or `maxContains` that is not a number"
+            )
         found = [
             self.probe(below, entry, (*path, number), where) for number, entry in enumerate(value)
         ]
@@ -234,7 +239,7 @@ class _Evaluation(Assertions):
         if sure + open >= least and (most is None or sure <= most):
             return None
         limit = f"at least {least}" + (f" and at most {most}" if most is not None else "")
-        says = f"expected {limit} entries of the kind that the schema requires, found {sure}"
+        says = f"expected {limit} entries that match the schema's `contains`, found {sure}"
         return self.fail(path, where, "contains", says, "Add or remove such entries.")
 
     def _all_of(self, schema: Any, below: Any, value: Any, path: JsonPath, where: str) -> Outcome:
@@ -262,7 +267,7 @@ class _Evaluation(Assertions):
             return None
         if sure == 1:
             return True
-        says = f"matches {sure or 'none'} of the {len(below)} forms of which exactly one is allowed"
+        says = f"matches {sure} of {len(below)} forms in the schema, expected exactly one"
         return self.fail(path, where, "oneOf", says, "Write it in exactly one of these forms.")
 
     def _not(self, schema: Any, below: Any, value: Any, path: JsonPath, where: str) -> Outcome:
@@ -298,7 +303,7 @@ class _Evaluation(Assertions):
 
 
 class _Keyword(NamedTuple):
-    """How a keyword is evaluated, the type of its argument, and that of the values it is about."""
+    """How a keyword is evaluated, and the types of its argument and of the values it applies to."""
 
     evaluate: Callable[[_Evaluation, Any, Any, Any, JsonPath, str], Outcome]
     argument: type = object
@@ -336,7 +341,7 @@ _KEYWORDS: Final[Mapping[str, _Keyword]] = {
 
 
 def _all(outcomes: Iterator[Outcome]) -> Outcome:
-    """Whether all are valid. Each is evaluated, so that every violation is noted."""
+    """Return whether all are valid. All are evaluated, so that every violation is noted."""
     result: Outcome = True
     for outcome in outcomes:
         if outcome is False:

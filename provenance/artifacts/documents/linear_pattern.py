@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Regular expressions in time linear in the text, whatever the expression.
+"""Match regular expressions in linear time, for any expression.
 
-Python's `re` tries alternatives one after the other: `^(a+)+$` takes years for 60 characters. Here
-all are followed at once, and the sets of places in the expression that are reached are remembered.
+Python's `re` tries alternatives one after the other: `^(a+)+$` takes years for 60 characters. This
+module follows all alternatives at once, and caches the sets of places that they reach.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from provenance.frozen import dataclass
 
 _REMEMBERED: Final = 200_000
-"""Places in all sets that are remembered for one expression: about 10 MB."""
+"""Places in all cached sets of one expression: about 10 MB."""
 
 Ranges: TypeAlias = tuple[tuple[int, int], ...]
 _Set: TypeAlias = frozenset[int]
@@ -22,15 +22,15 @@ MATCH: Final = 0
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A step of the expression: a character to read, or ways to go on without reading one."""
+    """A step of the expression: a character to read, or steps to take without reading one."""
 
     ranges: Ranges | None = None
     ways: tuple[int, ...] = ()
-    at: str = ""  # "^" or "$": goes on only at the start or at the end
+    at: str = ""  # "^" or "$": continue only at the start or at the end
 
 
 class Pattern:
-    """A regular expression. `cost` counts the work done so far, about a microsecond each."""
+    """A regular expression. `cost` counts the steps so far, of about a microsecond each."""
 
     def __init__(self, places: list[Place], start: int) -> None:
         self._places, self._start, self.cost = places, start, 0
@@ -38,7 +38,7 @@ class Pattern:
         self._forget()
 
     def search(self, text: str) -> bool:
-        """Whether the expression matches anywhere in the text."""
+        """Return whether the expression matches anywhere in `text`."""
         now = self._first
         self.cost += 1 + len(text) // 8
         for char in text:
@@ -84,7 +84,7 @@ class Pattern:
         return number
 
     def _reach(self, places: set[int] | _Set, *, start: bool, end: bool = False) -> _Set:
-        """The places that are reached without reading a character."""
+        """Return the places that can be reached without reading a character."""
         found: set[int] = set()
         left = list(places)
         while left:

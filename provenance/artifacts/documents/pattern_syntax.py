@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The syntax of regular expressions that are followed in linear time.
+"""Parse regular expressions that can be matched in linear time.
 
-It is that of ECMA-262, as JSON Schema asks for, without what no finite automaton can follow:
-look-around and back-references. Word boundaries, named groups and Unicode properties are not
+The syntax is that of ECMA-262, as JSON Schema requires, without look-around and back-references,
+which a finite automaton cannot match. Word boundaries, named groups and Unicode properties are not
 supported either.
 """
 
@@ -16,7 +16,7 @@ from provenance.artifacts.documents.linear_pattern import MATCH, Pattern, Place,
 
 _LENGTH: Final = 2_000
 _PLACES: Final = 2_000
-"""Places of an expression: a character each, counted as often as it is repeated."""
+"""Places of an expression: one for each character, times its repetitions."""
 
 _GROUPS: Final = 40
 
@@ -37,11 +37,11 @@ _HEX: Final = re.compile(r"x([0-9A-Fa-f]{2})|u([0-9A-Fa-f]{4})|u\{([0-9A-Fa-f]{1
 
 
 class PatternError(ValueError):
-    """The expression is not one that can be followed in linear time."""
+    """The expression is not supported. The message completes "the pattern …"."""
 
 
 def compile_pattern(text: str) -> Pattern:
-    """The expression. Raises PatternError."""
+    """Compile an expression. Raises PatternError."""
     if len(text) > _LENGTH:
         raise PatternError(f"is longer than {_LENGTH:,} characters")
     parser = _Parser(text)
@@ -53,8 +53,8 @@ def compile_pattern(text: str) -> Pattern:
     return Pattern(places, start)
 
 
-# A tree is built from the end: each function adds its places before the given next one, and
-# returns where it begins. A place that reads a character goes on at the place after it.
+# A pattern is built from its end: each function adds its places before `following`, and returns
+# its first place. A place that reads a character continues at the place after it.
 _Tree: TypeAlias = Callable[[list[Place], int], int]
 
 
@@ -108,7 +108,7 @@ def _repeated(tree: _Tree, least: int, most: int | None) -> _Tree:
             before = len(places)
             following = _place(tree, places, following)
             if len(places) == before:
-                break  # it is empty, however often it is repeated
+                break  # an empty expression stays empty when it is repeated
         return following
 
     return add
@@ -121,7 +121,7 @@ class _Parser:
 
     def alternatives(self, depth: int) -> _Tree:
         if depth > _GROUPS:
-            raise PatternError(f"has more than {_GROUPS} groups inside one another")
+            raise PatternError(f"has more than {_GROUPS} nested groups")
         trees = [self._sequence(depth)]
         while self._next("|"):
             trees.append(self._sequence(depth))
@@ -141,7 +141,7 @@ class _Parser:
             return tree
         if anchor:
             raise PatternError("repeats `^` or `$`")
-        self._next("?")  # which of several matches is taken does not matter
+        self._next("?")  # a lazy repetition matches the same strings
         if self._counts() is not None:
             raise PatternError("repeats a repetition")
         return _repeated(tree, *counts)
@@ -157,7 +157,7 @@ class _Parser:
         least = int(match[1])
         most = least if match[2] is None else int(match[3]) if match[3] else None
         if most is not None and most < least:
-            raise PatternError("has a repetition with its limits in the wrong order")
+            raise PatternError("has a repetition whose maximum is less than its minimum")
         return least, most
 
     def _one(self, depth: int) -> _Tree:
@@ -179,7 +179,7 @@ class _Parser:
 
     def _group(self, depth: int) -> _Tree:
         if self._next("?") and not self._next(":"):
-            raise PatternError("has a group that looks around, or has a name")
+            raise PatternError("has look-around or a named group, which is not supported")
         tree = self.alternatives(depth + 1)
         if not self._next(")"):
             raise PatternError("has a `(` without a `)`")
@@ -235,7 +235,7 @@ class _Parser:
 
 
 def _others(ranges: Ranges) -> Ranges:
-    """The characters that are not in the ranges."""
+    """Return the characters that are not in the ranges."""
     found: list[tuple[int, int]] = []
     after = 0
     for low, high in sorted(ranges):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The keywords of JSON Schema that assert something of a value and hold no other schema."""
+"""The keywords of JSON Schema that assert something about a value and contain no schema."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ _TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
 
 
 class Assertions(Work):
-    """Each method judges the value at `path` by one keyword, whose argument is at `where`.
+    """The assertions: each method evaluates one keyword for the value at `path`.
 
-    `json_schema` calls it where argument and value are of the types that the keyword is for.
+    The argument of the keyword is at `where` in the schema. `json_schema` calls a method only if
+    argument and value have the types that the keyword applies to.
     """
 
     def _type(self, schema: Any, types: Any, value: Any, path: JsonPath, where: str) -> Outcome:
         names = types if isinstance(types, list) else [types]
         if not all(isinstance(name, str) and name in _TYPES for name in names):
             return self.unknown(f"{where} is not a type")
-        whole = isinstance(value, int) or self.draft != "draft-04"
-        if any(_TYPES[name](value) and (whole or name != "integer") for name in names):
+        is_integer = isinstance(value, int) or self.draft != "draft-04"
+        if any(_TYPES[name](value) and (is_integer or name != "integer") for name in names):
             return True
         expected = " or ".join(_article(name) for name in names)
         found = strict_json.type_name(value)
@@ -50,7 +51,7 @@ class Assertions(Work):
         some = ", ".join(shown(v) for v in allowed[:8])
         some += f" and {len(allowed) - 8} more" if len(allowed) > 8 else ""
         says = f"expected one of {some}, found {shown(value)}"
-        return self.fail(path, where, "enum", says, "Write one of the values that are allowed.")
+        return self.fail(path, where, "enum", says, "Write one of the allowed values.")
 
     def _const(self, schema: Any, allowed: Any, value: Any, path: JsonPath, where: str) -> Outcome:
         if self.key(value) == self.key(allowed):
@@ -63,7 +64,7 @@ class Assertions(Work):
         measured, compare, words, advice = LIMITS[keyword]
         size = measured(value)
         if isinstance(limit, bool) and keyword.startswith("exclusive"):
-            return True  # draft 4: it is about `minimum` or `maximum`
+            return True  # draft 4: it modifies `minimum` or `maximum`
         if not is_number(limit):
             return self.unknown(f"{where} is not a number")
         if size is None:
@@ -93,8 +94,9 @@ class Assertions(Work):
         matches = self.matches(text, value, where)
         if matches is not False:
             return matches
-        says = f"expected text that matches {shown(text)}, found {shown(value)}"
-        return self.fail(path, where, "pattern", says, f"Write text that matches {shown(text)}.")
+        says = f"expected a string that matches {shown(text)}, found {shown(value)}"
+        advice = f"Write a string that matches {shown(text)}."
+        return self.fail(path, where, "pattern", says, advice)
 
     def _unique(self, schema: Any, wanted: Any, value: Any, path: JsonPath, where: str) -> Outcome:
         if wanted is not True:
@@ -129,7 +131,7 @@ class Assertions(Work):
 
 
 def is_number(value: object) -> bool:
-    """Whether a JSON value is a number; booleans are numbers in Python only."""
+    """Return whether a JSON value is a number. Booleans are numbers only in Python."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

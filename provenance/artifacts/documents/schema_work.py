@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What evaluating a schema has found so far, how much work is left, and where references lead.
+"""The state of an evaluation of a schema: violations, remaining work, and resolved references.
 
-No reference leads out of the document.
+References to other documents are not followed.
 """
 
 from __future__ import annotations
@@ -17,21 +17,26 @@ from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.frozen import dataclass
 
 VIOLATIONS: Final = 1_000
-"""Violations that are looked for."""
+"""Violations after which the evaluation stops."""
 
 SHOWN: Final = 60
-"""Characters of a value in a message; parts that are named as not evaluated."""
+"""Characters of a value in a message, and number of parts that are listed as not evaluated."""
 
 Outcome: TypeAlias = bool | None
-"""Whether a value is valid; None if that was not evaluated."""
+"""Whether a value is valid, or None if that was not evaluated."""
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
     """A value that the schema does not allow.
 
-    `keyword` and `where` are what does not allow it, and its place in the schema; `member` is the
-    key that is missing or not allowed. `says` follows the name of the value.
+    Attributes:
+        path: The path of the value.
+        keyword: The keyword that does not allow it.
+        where: The location of the keyword in the schema.
+        says: The message, which follows the name of the value.
+        help: What to do.
+        member: The key that is missing or not allowed, or None.
     """
 
     path: JsonPath
@@ -43,15 +48,15 @@ class Violation:
 
 
 class StoppedError(Exception):
-    """No more work is done."""
+    """The evaluation stops, because a limit is exceeded."""
 
 
 class UnresolvedError(Exception):
-    """A reference leads to nothing in this document. The message says why."""
+    """A reference cannot be resolved in this document. The message says why."""
 
 
 class Work:
-    """The work of one evaluation: violations, parts that are not evaluated, and steps left."""
+    """The state of one evaluation: violations, parts that are not evaluated, and steps left."""
 
     def __init__(self, schema: Any, draft: str, steps: int) -> None:
         self.root = schema
@@ -67,7 +72,7 @@ class Work:
         self._anchors: dict[str, tuple[Any, str]] | None = None
 
     def key(self, value: Any) -> Any:
-        """A value that is equal for equal JSON values: 1 and 1.0 are, 1 and true are not."""
+        """Return a key that is equal for equal JSON values: 1 and 1.0 are equal, 1 and true not."""
         self.spend()
         if isinstance(value, bool) or value is None:
             return (type(value), value)
@@ -80,14 +85,14 @@ class Work:
         return value
 
     def spend(self, steps: int = 1) -> None:
-        """Take steps off what is left. Raises StoppedError if nothing is left."""
+        """Use up steps. Raises StoppedError if none are left."""
         self._left -= steps
         if self._left < 0:
-            self.unknown("it takes more work than is done: the rest")
+            self.unknown("it takes too many steps: the rest")
             raise StoppedError
 
     def unknown(self, what: str) -> Outcome:
-        """Note a part of the schema that is not evaluated."""
+        """Note a part of the schema that is not evaluated. Returns None."""
         if len(self.unevaluated) < SHOWN:
             self.unevaluated[what[:300]] = None
         return None
@@ -101,7 +106,7 @@ class Work:
         help: str,
         member: str | None = None,
     ) -> bool:
-        """Note a violation, unless it only decides between alternatives. Returns False."""
+        """Note a violation, except while alternatives are tried. Returns False."""
         if not self.silent:
             self.violations.append(Violation(path, keyword, where, says, help, member))
             if len(self.violations) >= VIOLATIONS:
@@ -110,7 +115,7 @@ class Work:
         return False
 
     def matches(self, text: Any, value: str, where: str) -> Outcome:
-        """Whether a value matches the pattern at a place of the schema."""
+        """Return whether a value matches the pattern at a place in the schema."""
         if not isinstance(text, str):
             return self.unknown(f"{where} is not a pattern")
         if text not in self._patterns:
@@ -129,7 +134,11 @@ class Work:
         return matches
 
     def resolve(self, ref: Any) -> tuple[Any, str]:
-        """The schema that a reference leads to, and where it is. Raises UnresolvedError."""
+        """Return the schema that a reference refers to, and its location.
+
+        Raises:
+            UnresolvedError: If the reference cannot be resolved in this document.
+        """
         if not isinstance(ref, str):
             raise UnresolvedError("not a reference")
         known = self._targets.get(ref)
@@ -141,12 +150,12 @@ class Work:
         document, _, fragment = ref.partition("#")
         own = self.root.get("$id", self.root.get("id")) if isinstance(self.root, dict) else None
         if document and document != str(own).partition("#")[0]:
-            raise UnresolvedError("it leads to another document")
+            raise UnresolvedError("it refers to another document")
         anchors = self._known_anchors()
         fragment = unquote(fragment)
         if fragment and not fragment.startswith("/"):
             if fragment not in anchors:
-                raise UnresolvedError("it leads to nothing")
+                raise UnresolvedError("its target does not exist")
             return anchors[fragment]
         found = self.root
         for step in fragment.split("/")[1:]:
@@ -157,11 +166,11 @@ class Work:
             elif isinstance(found, list) and key.isdecimal() and int(key[:9]) < len(found):
                 found = found[int(key[:9])]
             else:
-                raise UnresolvedError("it leads to nothing")
+                raise UnresolvedError("its target does not exist")
         return found, f"#{fragment}"
 
     def _known_anchors(self) -> dict[str, tuple[Any, str]]:
-        """The schemas that have names. Raises UnresolvedError if a part has a base of its own."""
+        """Return the schemas with an anchor, by its name."""
         if self._anchors is None:
             self._anchors = {}
             left: list[tuple[Any, str]] = [(self.root, "#")]
@@ -191,7 +200,7 @@ class Work:
 
 
 def shown(value: Any) -> str:
-    """A value in a message: short, and containers by their kind."""
+    """Return a value as messages show it: scalars shortened, containers by their type."""
     if not isinstance(value, str | int | float | bool | None):
         return strict_json.type_name(value)
     text = repr(value) if isinstance(value, str) else json.dumps(value)

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where each value of a JSON text stands (docs/adr/0004-strict-json.md).
+"""Find the position of each value in JSON text (docs/adr/0004-strict-json.md).
 
-The standard library gives no positions. Where one is asked for, the text is walked once more.
+The parser of the standard library gives no positions. The text is scanned a second time if a
+position is needed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from provenance.frozen import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """Where one value stands: character offsets of the key (None in an array) and the value."""
+    """The position of one value: character offsets of its key (None in an array) and the value."""
 
     path: JsonPath
     key_start: int | None
@@ -30,10 +31,9 @@ class Member:
 
 
 class SourceMap:
-    """Where the values of a JSON text stand. Only for text that `parse` has accepted.
+    """The positions of the values in JSON text that `parse` has accepted.
 
-    Only the objects and arrays that are asked about are walked, and not what is inside their
-    values.
+    Only the requested objects and arrays are scanned, and not the insides of their values.
     """
 
     def __init__(self, text: str) -> None:
@@ -41,12 +41,12 @@ class SourceMap:
         self._walked: dict[JsonPath, _Places] = {}
 
     def position(self, offset: int) -> Position:
-        """The line and column of a character offset."""
+        """Return the line and column of a character offset."""
         line = bisect_right(self._line_starts, offset)
         return Position(line, offset - self._line_starts[line - 1] + 1)
 
     def find(self, path: JsonPath) -> Member | None:
-        """Return where the value at `path` is, or None."""
+        """Return the position of the value at `path`, or None if it is missing."""
         if not path:
             end = len(self.text)
             while self.text[end - 1] in " \t\r\n":  # rstrip would copy the whole text
@@ -57,9 +57,9 @@ class SourceMap:
 
     @cached_property
     def duplicates(self) -> tuple[Member, ...]:
-        """The second and further members of equal key, in the order of the text.
+        """The second and further members with the same key, in the order of the text.
 
-        What stands inside one of them is none: a second object repeats all members of the first.
+        Members inside a repeated object are not included, although they repeat those of the first.
         """
         found = self._duplicates((), _after(_SPACE, self.text, 0))
         return tuple(islice(found, limits.ROWS))
@@ -71,14 +71,14 @@ class SourceMap:
         return starts
 
     def _places(self, path: JsonPath) -> _Places | None:
-        """Where the members of the object or array at `path` stand; None where it is neither."""
+        """Return the positions of the members of the object or array at `path`, or None."""
         known = self._walked.pop(path, None)
         if known is None:
             member = self.find(path)
             if member is None or not _holds_members(self.text, member.start):
                 return None
             known = _Places(self.text, member.start)
-        self._walked[path] = known  # last, so that the first is the one not used for longest
+        self._walked[path] = known  # moved to the end: the first is the least recently used
         while len(self._walked) > _KEPT:
             del self._walked[next(iter(self._walked))]
         return known
@@ -96,7 +96,7 @@ class SourceMap:
 
 
 class _Places:
-    """Where the members of one object or array stand: offsets, 8 bytes each."""
+    """The positions of the members of one object or array, as offsets of 8 bytes each."""
 
     def __init__(self, text: str, start: int) -> None:
         self._is_array = text[start] == "["
@@ -104,14 +104,14 @@ class _Places:
         self._index: dict[str | int, int] = {}
         for number, (key, key_start, at, end) in enumerate(_members(text, start)):
             if key_start is not None:
-                self._index[key] = number  # the last of equal keys counts
+                self._index[key] = number  # the last member with a key counts
                 self._offsets.append(key_start)
             self._offsets.extend((at, end))
             if number + 1 == limits.ROWS:
-                break  # what stands beyond is reported without its place
+                break  # further members are reported without a position
 
     def find(self, path: JsonPath) -> Member | None:
-        """Where the member stands that is the last step of `path`."""
+        """Return the position of the member that is the last step of `path`."""
         key = path[-1]
         if not self._is_array:
             number = self._index.get(key)
@@ -123,14 +123,14 @@ class _Places:
 
 
 def _holds_members(text: str, start: int) -> bool:
-    """Whether the value that starts here is an object or array."""
+    """Return whether the value at `start` is an object or array."""
     return text[start] in "{["
 
 
 def _members(text: str, start: int) -> Iterator[tuple[str | int, int | None, int, int]]:
-    """Key, its offset, and start and end of the value, of each member of an object or array.
+    """Yield key, offset of the key, and start and end of the value, for each member.
 
-    `start` is where it opens. In an array, the key is the index and has no offset.
+    The object or array opens at `start`. In an array, the key is the index and has no offset.
     """
     in_object = text[start] == "{"
     at = _after(_SPACE, text, start + 1)
@@ -149,7 +149,7 @@ def _members(text: str, start: int) -> Iterator[tuple[str | int, int | None, int
 
 
 def _end(text: str, start: int) -> int:
-    """Where the value ends that starts here."""
+    """Return the end of the value at `start`."""
     if text[start] == '"':
         return _after(_STRING, text, start)
     if not _holds_members(text, start):
@@ -168,7 +168,7 @@ def _after(pattern: re.Pattern[str], text: str, start: int) -> int:
     return match.end()
 
 
-# They run only over text that json.loads has accepted, so they recognise and need not validate.
+# These patterns run only over text that json.loads has accepted, so they need not validate.
 _ONE_STRING = r'"(?:[^"\\]++|\\.)*+"'
 _STRING = re.compile(_ONE_STRING)
 _SCALAR = re.compile(r'[^\s,\[\]{}"]++')
@@ -177,4 +177,4 @@ _COLON = re.compile(r"[ \t\r\n]*+:[ \t\r\n]*+")
 _COMMA = re.compile(r"[ \t\r\n]*+,?[ \t\r\n]*+")
 _UP_TO_BRACKET = re.compile(rf'[^\[\]{{}}"]*+(?:{_ONE_STRING}[^\[\]{{}}"]*+)*+')
 _DEPTH = 4  # "models", a row, "external_data_sha256", a name
-_KEPT = 16  # objects and arrays: the rows, and the ones that rules speak of together
+_KEPT = 16  # objects and arrays: the rows, and those that rules use together

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""JSON, read strictly (docs/adr/0004-strict-json.md).
+"""Read JSON strictly (docs/adr/0004-strict-json.md).
 
-The standard library parses; this module refuses what it lets through: NaN, infinities, duplicate
-keys, lone surrogates, bottomless nesting. What is wrong and where is looked for only after a text
-was refused: the parser of the standard library does not give its hooks the place where they are.
+The standard library parses the text. This module refuses what it lets through: NaN, infinities,
+duplicate keys, lone surrogates and unlimited nesting. The fault and its position are determined
+only after a text is refused, because the standard library does not pass positions to its hooks.
 """
 
 from __future__ import annotations
@@ -32,13 +32,14 @@ class Position:
 
 
 START: Final = Position(1, 1)
-"""Where a text begins: what is pointed at where a value has no place of its own."""
+"""The start of a text, for findings without a more precise position."""
 
 
 class JsonError(ValueError):
-    """Text that is not strict JSON. The message says what and, where known, at which line.
+    """The text is not strict JSON. The message says why and, if known, at which line.
 
-    `position` is that place, None where only the text as a whole is known to be wrong.
+    Attributes:
+        position: The position of the fault, or None if it is not known.
     """
 
     def __init__(self, message: str, *, position: Position | None = None) -> None:
@@ -47,11 +48,11 @@ class JsonError(ValueError):
 
 
 class _RefusedError(ValueError):
-    """The standard library would read it; `_first_fault` says what is wrong and where."""
+    """The standard library would accept the text. `_first_fault` finds the fault."""
 
 
 def decode(data: bytes) -> str:
-    """UTF-8 text without a byte-order mark. Raises JsonError."""
+    """Decode UTF-8 without a byte-order mark. Raises JsonError."""
     if data.startswith(codecs.BOM_UTF8):
         reason = "starts with a byte-order mark; JSON is UTF-8 without one"
         raise JsonError(reason, position=START)
@@ -60,7 +61,7 @@ def decode(data: bytes) -> str:
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as e:
-        # What stands before it is.
+        # The bytes before the fault are UTF-8.
         before = data[: e.start].decode("utf-8")
         raise _error("is not UTF-8", len(before), before) from e
 
@@ -68,21 +69,27 @@ def decode(data: bytes) -> str:
 def parse(
     text: str, *, duplicate_keys: list[str] | None = None, nesting: int = limits.NESTING
 ) -> Any:
-    """The value of strict JSON `text`.
+    """Return the value of strict JSON `text`.
 
-    Where a list `duplicate_keys` is given, repeated keys are added to it, the last of equal keys
-    wins, as in most readers, and the caller promises to report them; and equal members are one
-    string, as many rows of a registry have the same notes. `nesting` is the number of levels that
-    are read. Raises JsonError.
+    Args:
+        text: The text.
+        duplicate_keys: If given, duplicate keys are appended to this list instead of refused. The
+            last member with a key wins, as in most readers, and the caller must report the keys.
+            Equal strings also become one object, because many rows of a registry have the same
+            notes.
+        nesting: The maximum number of levels.
+
+    Raises:
+        JsonError: If `text` is not strict JSON, or exceeds a limit.
     """
     decoder = _STRICT if duplicate_keys is None else _decoder(partial(_unique, duplicate_keys, {}))
     if len(text) > limits.JSON_VALUES and _values(text) > limits.JSON_VALUES:
-        raise JsonError(f"holds more than {limits.JSON_VALUES:,} values")
+        raise JsonError(f"has more than {limits.JSON_VALUES:,} values")
     try:
         value = decoder.decode(text)
         if text.count("[") + text.count("{") > nesting and _is_deeper(value, nesting):
             raise _RefusedError
-        # A lone surrogate cannot be written as UTF-8 again; only an escape can spell one.
+        # Only an escape can produce a lone surrogate, which cannot be encoded as UTF-8.
         if "\\" in text and _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except json.JSONDecodeError as e:
@@ -90,7 +97,7 @@ def parse(
             raise JsonError("is empty", position=START) from e
         conflict = _CONFLICT.search(text)
         if conflict is not None:
-            reason = "holds an unresolved merge conflict"
+            reason = "contains an unresolved merge conflict"
             raise _error(reason, conflict.start(), text) from e
         raise _error(f"is not JSON: {e.msg}", e.pos, text) from e
     except (RecursionError, UnicodeEncodeError, _RefusedError) as e:
@@ -100,25 +107,25 @@ def parse(
 
 
 def parse_object(data: bytes) -> dict[str, Any]:
-    """The object that strict JSON `data` holds. Raises JsonError, also for any other value."""
+    """Return the object in strict JSON `data`. Raises JsonError, also for any other value."""
     return parse_object_text(decode(data))
 
 
 def parse_object_text(text: str) -> dict[str, Any]:
-    """As `parse_object`, for text that was decoded already."""
+    """Return the object in `text`, which is already decoded. Raises JsonError."""
     value = parse(text)
     if not isinstance(value, dict):
-        raise JsonError(f"holds {type_name(value)}, not an object")
+        raise JsonError(f"contains {type_name(value)}, not an object")
     return value
 
 
 def type_name(value: object) -> str:
-    """The JSON name of `value`'s type, with its article."""
+    """Return the JSON name of the type of `value`, with its article."""
     return _TYPE_NAMES.get(type(value), "an object")
 
 
 def same(a: object, b: object) -> bool:
-    """Whether two JSON values are the same, types included: 1, 1.0 and true all differ."""
+    """Return whether two JSON values are equal, including their types: 1, 1.0 and true differ."""
     if type(a) is not type(b):
         return False
     if isinstance(a, dict) and isinstance(b, dict):
@@ -126,7 +133,7 @@ def same(a: object, b: object) -> bool:
             return False
         for key, value in a.items():
             other = b[key]
-            # Most are strings, which no other value equals.
+            # Most values are strings, which equal only the same string.
             if value != other if type(value) is str else not same(value, other):
                 return False
         return True
@@ -144,18 +151,18 @@ _TYPE_NAMES: Final = {
     list: "an array",
 }
 _DIGITS_OF_DOUBLE: Final = 308
-"""No other reader keeps an integer of more digits, and protobuf refuses it."""
+"""Other readers lose the value of an integer with more digits, and protobuf refuses it."""
 
 _MARK: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[,\[{]', re.DOTALL)
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 _TOKEN: Final = re.compile(r'"(?:[^"\\]|\\.)*+"|[{}\[\]]|[^\s"{}\[\]:,]++', re.DOTALL)
 _COLON: Final = re.compile(r"[ \t\r\n]*:")
 _CONFLICT: Final = re.compile(r"^(<{7}|>{7}) ", re.MULTILINE)
-"""What git leaves in a file that two branches changed."""
+"""The marker that git leaves in a file with a merge conflict."""
 
 
 def _error(reason: str, offset: int, text: str) -> JsonError:
-    """The error with the place that it is about."""
+    """Return the error with its position."""
     line = text.count("\n", 0, offset) + 1
     column = offset - text.rfind("\n", 0, offset)
     message = f"{reason}, at line {line}, column {column}"
@@ -202,8 +209,8 @@ def _finite(number: str) -> float:
 def _values(text: str) -> int:
     """Return an upper bound of the number of values in JSON `text`.
 
-    Each value follows a comma or opens its array or object, unless it is the only one. Marks inside
-    strings count only where all marks together are few enough.
+    Each value follows a comma or an opening bracket, unless it is the only value. Commas and
+    brackets inside strings are excluded only if the count would otherwise exceed the limit.
     """
     found = sum(map(text.count, ",[{"))
     if found <= limits.JSON_VALUES:
@@ -212,7 +219,7 @@ def _values(text: str) -> int:
 
 
 def _is_deeper(value: Any, levels: int) -> bool:
-    """Whether `value` has more than so many levels of objects and arrays."""
+    """Return whether `value` has more than `levels` levels of objects and arrays."""
     here = [value]
     for _ in range(levels):
         here = [
@@ -240,9 +247,9 @@ _STRICT: Final = _decoder(_object)
 
 
 def _first_fault(text: str, levels: int, *, repeated: bool) -> tuple[str, int]:
-    """Return the first fault of JSON that the standard library would read, and its offset.
+    """Return the first fault in JSON that the standard library accepts, and its offset.
 
-    It may be nested `levels` deep, and with `repeated` an object may have a key twice.
+    Nesting up to `levels` is allowed and, with `repeated`, duplicate keys.
     """
     keys: list[set[str] | None] = []
     for match in _TOKEN.finditer(text):
@@ -256,16 +263,16 @@ def _first_fault(text: str, levels: int, *, repeated: bool) -> tuple[str, int]:
         elif mark.startswith('"'):
             value = _string(mark)
             if any("\ud800" <= c <= "\udfff" for c in value):
-                return "holds half of a surrogate pair, which is no character", start
+                return "contains half of a surrogate pair, which is not a character", start
             known = keys[-1] if keys and not repeated else None
             if known is not None and _COLON.match(text, match.end()):
                 if value in known:
                     return f"has the key {value[:80]!r} twice in one object", start
                 known.add(value)
         elif mark.lstrip("-") in ("NaN", "Infinity"):
-            return f"holds {mark}, which is not JSON", start
+            return f"contains {mark}, which is not JSON", start
         elif _is_out_of_range(mark):
-            return f"holds the number {mark[:40]}, which is out of range", start
+            return f"contains the number {mark[:40]}, which is out of range", start
     return "is not strict JSON", 0
 
 
@@ -282,4 +289,4 @@ def _string(mark: str) -> str:
     try:
         return str(json.loads(mark))
     except ValueError:
-        return ""  # behind a fault of another kind
+        return ""  # there is another fault before it

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""YAML, bounded in structure while it is parsed.
+"""Read YAML with limits on its structure.
 
-The parser is written in Python, and takes time for each value that grows with how deep it is
-nested. An alias repeats what may be most of the file. All three are counted.
+The parser is written in Python. Its time for a value grows with the depth of nesting, and an alias
+can repeat most of the file. So values, levels and aliases are counted during parsing.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from provenance.artifacts import limits
 
 
 class YamlError(ValueError):
-    """Text that is not YAML, or has more structure than is read. The message is a clause."""
+    """The text is not YAML, or exceeds a limit on its structure. The message is a clause."""
 
 
 def parse(text: str) -> Any:
-    """Return what YAML `text` holds: strings, lists and mappings alone.
+    """Return the value of YAML `text`, made of strings, lists and mappings only.
 
-    That is less than `SafeLoader` makes: `on` stays a word, and a merge key, with which a small
-    file can fill the memory, is a key like others.
+    Unlike with `SafeLoader`, `on` stays a string, and a merge key, with which a small file can fill
+    the memory, is an ordinary key.
 
     Raises:
         YamlError: If the text is not YAML or exceeds a limit on its structure.
@@ -38,14 +38,14 @@ def parse(text: str) -> Any:
 
 
 class _Loader(yaml.BaseLoader):
-    """A loader that counts what it is given."""
+    """A loader that counts events, aliases and levels."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._events = self._aliases = self._levels = 0
 
     def get_event(self) -> Any:
-        """Return the next event, of which there are so many at most."""
+        """Return the next event. Raises YamlError if a limit is exceeded."""
         event = super().get_event()  # type: ignore[no-untyped-call]
         self._events += 1
         if isinstance(event, yaml.AliasEvent):

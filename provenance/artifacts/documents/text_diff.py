@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The difference of two texts as `diff -u` writes it, in linear time for registries.
+"""Compute the unified diff of two texts, in linear time for registries.
 
-`difflib` alone takes minutes for ten thousand rows, because their lines are so much alike. Lines
-that occur once in each text, as an id does, are matched first; `difflib` compares what is between.
+`difflib` alone takes minutes for ten thousand rows, because their lines are so similar. This module
+first matches lines that occur once in each text, such as ids. `difflib` then compares the lines
+between them.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ from typing import Final
 _LINE: Final = re.compile(r"[^\n]*\n|[^\n]+")
 _CONTEXT: Final = 3
 _PAIRS: Final = 4_000_000
-"""Pairs of lines that `difflib` compares; a longer stretch without a unique line is replaced."""
+"""Pairs of lines that `difflib` compares. A longer part without a unique line is replaced."""
 
 
 def unified(path: str, before: str, after: str) -> str:
-    """The difference of two states of the file at `path`; empty if they are equal."""
+    """Return the unified diff of two states of the file at `path`; empty if they are equal."""
     a, b = _LINE.findall(before), _LINE.findall(after)
     lines: list[str] = []
     for hunk in _Matcher(a, b).get_grouped_opcodes(_CONTEXT):
@@ -42,7 +43,7 @@ class _Matcher(SequenceMatcher[str]):
         self._lines = a, b
 
     def get_matching_blocks(self) -> list[Match]:
-        """Return the runs of lines that are the same in both, and one of no lines at the end."""
+        """Return the runs of equal lines, and an empty run at the end."""
         a, b = self._lines
         same = enumerate(_same_lines(a, b))
         runs = [[*run] for _, run in groupby(same, lambda e: (e[1][0] - e[0], e[1][1] - e[0]))]
@@ -51,7 +52,7 @@ class _Matcher(SequenceMatcher[str]):
 
 
 def _same_lines(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Pairs of lines that are the same in both, ever further on in each."""
+    """Yield pairs of indices of equal lines, increasing in both texts."""
     i = j = 0
     for i_end, j_end in (*_anchors(a, b), (len(a), len(b))):
         if (i_end - i) * (j_end - j) <= _PAIRS:
@@ -64,11 +65,11 @@ def _same_lines(a: Sequence[str], b: Sequence[str]) -> Iterator[tuple[int, int]]
 
 
 def _anchors(a: Sequence[str], b: Sequence[str]) -> list[tuple[int, int]]:
-    """The longest run of lines that occur once in each text, and in the same order."""
+    """Return the longest sequence of lines that are unique in both texts, in the same order."""
     in_a, in_b = Counter(a), Counter(b)
     place = {line: j for j, line in enumerate(b) if in_b[line] == 1 == in_a[line]}
     pairs = [(i, place[line]) for i, line in enumerate(a) if line in place]
-    ends: list[int] = []  # of the best run of each length, where it ends in b
+    ends: list[int] = []  # for each length, where the best sequence ends in b
     last: list[int] = []
     before: list[int | None] = []
     for n, (_, j) in enumerate(pairs):
@@ -91,6 +92,9 @@ def _marked(mark: str, lines: Iterable[str]) -> Iterator[str]:
 
 
 def _range(start: int, end: int) -> str:
-    """Lines as the head of a hunk names them: counted from 1; of none, the line before."""
+    """Return a range for the header of a hunk. Lines count from 1.
+
+    An empty range names the line before it.
+    """
     length = end - start
     return f"{start + 1}" if length == 1 else f"{start + bool(length)},{length}"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TOML tables that people write, read strictly: what is misspelt is an error, never ignored."""
+"""Strict reading of TOML tables: an unknown key is an error and never ignored."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ D = TypeVar("D")
 
 
 class Table:
-    """A table that has no keys but those it may have.
+    """A TOML table with a fixed set of keys.
 
-    Every method raises InputError where the table is not what it must be.
+    Every method raises InputError if the table is not valid.
     """
 
     def __init__(
@@ -27,11 +27,17 @@ class Table:
         header: str = "",
         number: int = 0,
     ) -> None:
-        """Take `values`, read from the file `path`, with the known `keys`, None for any.
+        """Check the keys of a table.
 
-        `header` is the dotted name of the table, empty for the whole file; `number` its place in an
-        array of tables, counted from 1. Raises InputError for an unknown key, and names the
-        nearest.
+        Args:
+            values: The keys and values of the table.
+            keys: The keys that the table may have, or None for any.
+            path: The file that the table is in, for messages.
+            header: The dotted name of the table; empty for the whole file.
+            number: The place of the table in an array of tables, counted from 1; 0 for others.
+
+        Raises:
+            InputError: If a key is unknown. The help names the nearest known key.
         """
         self.values, self.path, self._header = values, path, header
         self._at = f"[[{header}]] {number}: " if number else ""
@@ -45,23 +51,23 @@ class Table:
                     f"{path}: unknown key `{dot}{key}`",
                     help=f"Did you mean `{dot}{near[0]}`?"
                     if near
-                    else f"Known here: {', '.join(f'`{dot}{k}`' for k in sorted(keys))}.",
+                    else f"Known keys: {', '.join(f'`{dot}{k}`' for k in sorted(keys))}.",
                 )
 
     def get(self, key: str, form: Form[T], default: D) -> T | D:
-        """Return the value of `key`, a string without the blanks at its ends, or `default`."""
+        """Return the value of `key`, or `default`. Strings are stripped of white space."""
         if key not in self.values:
             return default
         value = self.values[key]
         if form.has(value):
             return cast("T", value.strip() if isinstance(value, str) else value)
         if _is_blank(value):
-            help = f"Say what it is, or remove `{key}`."
+            help = f"Give it a value, or remove `{key}`."
             raise InputError(form.missing(self._name(key), "empty"), help=help)
         raise InputError(form.instead(self._name(key), shown(value)), help=form.help)
 
     def need(self, key: str, form: Form[T]) -> T:
-        """Return the value of `key`, which must be there."""
+        """Return the value of the required `key`."""
         value = self.values.get(key)
         if value is None or _is_blank(value):
             how = "missing" if value is None else "empty"
@@ -71,24 +77,24 @@ class Table:
     def optional(self, key: str, form: Form[str] = FILLED) -> str | None:
         """Return the string under `key`, or None if it is missing. It must not be empty.
 
-        With `baseline = ""` there would otherwise be a comparison that never takes place.
+        Otherwise `baseline = ""` would silently switch the comparison off.
         """
         return self.get(key, form, None)
 
     def table(self, key: str, keys: Collection[str] | None, example: str) -> Table:
-        """Return the table under `key`, empty if it is missing; `example` is one that is right."""
+        """Return the table under `key`, empty if it is missing. `example` is for the help."""
         values = self.get(key, Form[Mapping[str, Any]]("a table", OBJECT.has, example), {})
         return Table(values, keys, self.path, self._dotted(key))
 
     def tables(self, key: str, keys: Collection[str]) -> Iterator[Table]:
-        """Yield the tables of the array `[[KEY]]`, if there is one."""
+        """Yield the tables of the array `[[KEY]]`; nothing if it is missing."""
         header = self._dotted(key)
         form = Form[Sequence[Mapping[str, Any]]](f"tables: [[{header}]]", _is_tables)
         for number, values in enumerate(self.get(key, form, ()), 1):
             yield Table(values, keys, self.path, header, number)
 
     def error(self, message: str, help: str | None = None) -> InputError:
-        """Return the error that the table as a whole is wrong."""
+        """Return an error about the table as a whole."""
         return InputError(f"{self.path}: {self._at}{message}", help=help)
 
     def _dotted(self, key: str) -> str:

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""TOML: bounded in structure before it is parsed, and where things stand in its text.
+"""Read TOML with limits on its structure, and find positions in its text.
 
-`tomllib` takes quadratic time for long dotted keys and headers. So the text is scanned first, in
-linear time, for how long its keys are, how deep it nests, and how many values it holds. The scan
-reads strings and comments as `tomllib` does, up to the first error, at which `tomllib` stops.
+`tomllib` takes quadratic time for long dotted keys and headers. So the text is first scanned in
+linear time for the length of keys, the depth of nesting and the number of values. The scan reads
+strings and comments as `tomllib` does, up to the first error, at which `tomllib` stops.
 
-Positions are of a text that `tomllib` has accepted. It is searched by lines, so what a multi-line
-string holds could be taken for a table: where the count of tables is not the known one, or a key
-stands twice in one, the answer is the next larger thing.
+Positions are searched line by line in text that `tomllib` has accepted. A line inside a multi-line
+string could look like a table. If the number of tables is not as expected, or a table seems to have
+a key twice, the position of the enclosing table or file is returned instead.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from provenance.artifacts.documents.strict_json import START, Position
 from provenance.frozen import dataclass
 
 _INTEGERS: Final = range(-(2**63), 2**63)
-"""What TOML promises to keep; larger ones cannot even be printed."""
+"""The integers that TOML guarantees. Python cannot even print much larger ones."""
 
 _STRING: Final = (
     r'"""(?:[^"\\]|\\[\s\S]|"(?!""))*+"{3,5}'
@@ -37,20 +37,20 @@ _TOKEN: Final = re.compile(
     r"|(?P<other>[\s\S])"
 )
 _COUNTED: Final = frozenset({"dot", "open", "comma", "equals"})
-"""What a further key or value takes at least one of. `tomllib` keeps a kilobyte for some."""
+"""Tokens to count: each further key or value needs at least one."""
 
 _LONGEST: Final = 300
-"""Characters of an error of `tomllib`, which quotes keys and values whole."""
+"""Characters of an error of `tomllib`, which quotes keys and values in full."""
 
 _TABLE: Final = re.compile(r"\s*\[")
 
 
 class TomlError(ValueError):
-    """Text that is not TOML, or TOML of more structure than is read. The message is a clause."""
+    """The text is not TOML, or exceeds a limit on its structure. The message is a clause."""
 
 
 def parse(text: str) -> dict[str, Any]:
-    """Return the table that TOML `text` holds.
+    """Return the table in TOML `text`.
 
     Raises:
         TomlError: If the text is not TOML or exceeds a limit on its structure.
@@ -66,7 +66,7 @@ def parse(text: str) -> dict[str, Any]:
 
 
 def _bound(text: str) -> None:
-    """Raise TomlError if parsing `text` takes more than time and memory linear in its length."""
+    """Raise TomlError if `text` exceeds a limit on keys, nesting or values."""
     parts = levels = values = 0
     line = 1
     after_dot = False
@@ -110,13 +110,13 @@ def _scalars(table: dict[str, Any]) -> Iterable[object]:
 
 @dataclass(frozen=True)
 class Tables:
-    """The array of tables `[[name]]` in a text: the header of each, and then its keys."""
+    """The positions of an array of tables `[[name]]` in a text, and of their keys."""
 
     _found: tuple[list[tuple[str, Position]], ...]
 
     @classmethod
     def of(cls, text: str, name: str) -> Tables:
-        """The tables `[[name]]` of a text."""
+        """Find the tables `[[name]]` in a text."""
         found: list[list[tuple[str, Position]]] = []
         for header, key, place in _lines(text):
             if header == f"[[{name}]]":
@@ -126,9 +126,10 @@ class Tables:
         return cls(tuple(found))
 
     def locate(self, index: int, count: int, key: str | None = None) -> Position:
-        """Where table number `index` of `count` stands, or `key` in it.
+        """Return the position of table number `index` of `count`, or of `key` in it.
 
-        The table's header where the key is not found; the start of the file where that is not.
+        If the key is not found, this is the header of the table; if the table is not found, the
+        start of the file.
         """
         if len(self._found) != count:
             return START
@@ -138,9 +139,9 @@ class Tables:
 
 
 def locate(text: str, prefix: str, key: tuple[str, ...]) -> Position | None:
-    """The line that gives a key its value, or None if it is not found, or found twice.
+    """Return the position of a key, or None if it is not found or found twice.
 
-    `key` is the way to it from where the headers have the `prefix`, such as `tool.provenance.`.
+    `key` is the path of the key below `prefix`, such as `tool.provenance.`.
     """
     wanted = f"{prefix}{'.'.join(key)}"
     found = [
@@ -150,9 +151,12 @@ def locate(text: str, prefix: str, key: tuple[str, ...]) -> Position | None:
 
 
 def _lines(text: str) -> Iterator[tuple[str, str, Position]]:
-    """The lines that begin a table or set a key: the table's header, the key or "", the place."""
+    """Yield header, key and position of each line that starts a table or sets a key.
+
+    The header is that of the table. For a line that starts a table, the key is "".
+    """
     header = ""
-    for number, line in enumerate(text.split("\n"), 1):  # what else ends a line stands in strings
+    for number, line in enumerate(text.split("\n"), 1):  # strings may hold other line separators
         name, equals, _ = line.partition("=")
         place = Position(number, len(line) - len(line.lstrip()) + 1)
         if _TABLE.match(line):
@@ -163,5 +167,5 @@ def _lines(text: str) -> Iterator[tuple[str, str, Position]]:
 
 
 def quoted(text: str) -> str:
-    """A TOML string: JSON's, written without surrogate pairs and without DEL."""
+    """Return a TOML string: as in JSON, but without surrogate pairs and DEL."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
