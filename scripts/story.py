@@ -385,7 +385,7 @@ STORY: Final[Mapping[str, Scene]] = {
             "provenance verify-release model/registry.json --key release.pub \\\n"
             f'    --summary bundles/{_SUMMARY}; echo "exit $?"',
         ),
-        ("ATT710", "quality_regressor_q_v1.json is", "exit 1"),
+        ("ATT710", "quality_regressor_q_v1.json has the digest", "exit 1"),
     ),
     "no-trust": Scene(
         "download",
