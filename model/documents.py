@@ -26,7 +26,7 @@ def seed_id(seed: int) -> str:
 
 
 def verdict_name(verdict: str) -> str:
-    """The file name of a gate verdict; it carries the verdict, so that nobody overlooks it."""
+    """The file name of a gate verdict; it contains the verdict, so that it is visible in a list of files."""
     return f"{ENSEMBLE_ID}_seed_flip_{verdict}.json"
 
 
@@ -130,7 +130,7 @@ def manifest(
     """The ensemble manifest over the members that were just written.
 
     It says smoke, as the rows do, after a production run too: what was trained is a candidate
-    until somebody promotes it on its evidence, and an exporter promotes nothing.
+    until it is promoted on its evidence, and an exporter promotes nothing.
     """
     return {
         "codec_vocab": [*vocabulary.encoders, *vocabulary.norms],

@@ -50,8 +50,8 @@ examples:
   # the production run as the step `export` of a release, with its in-toto link
   python model/export_ensemble_v2_seeds.py --link-dir links --link-key file:builder.key
 
-Digests in DIR/registry.json are renewed, and nothing else in it: a row's smoke flag is flipped by
-somebody who has looked at the evidence, never here.
+Only the digests in DIR/registry.json are updated. The exporter never flips the smoke flag of a row: use
+`provenance promote`, which checks the evidence.
 exit status: 0 done, 1 failed or the gate says HOLD, 2 wrong usage.
 """
 
@@ -192,7 +192,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.vocab and (options.reference or options.corpus):
         parser.error("--vocab has no meaning with --reference or --corpus: leave it out")
     if bool(options.link_dir) > bool(options.link_key):
-        parser.error("--link-dir: whose step is this? Give --link-key, or set PROVENANCE_LINK_KEY")
+        parser.error(
+            "--link-dir: no key to sign the link with: give --link-key, or set PROVENANCE_LINK_KEY"
+        )
     if options.link_dir and options.corpus:
         parser.error("--link-dir has no meaning with --corpus: leave it out")
     try:

@@ -201,8 +201,8 @@ def test_external_data_that_was_signed_as_a_model_is_reported(
 
     sign_again(bundle, key, swap_roles)
     assert sorted(f.message for f in repository.verify("m").failing) == [
-        "'m.onnx' is the model of the row; signed is external-data",
-        "'m.onnx.data' is the external-data of the row; signed is model",
+        "'m.onnx' is the model of the row; it was signed as external-data",
+        "'m.onnx.data' is the external-data of the row; it was signed as model",
     ]
 
 

@@ -131,7 +131,7 @@ def test_an_origin_does_not_take_the_place_of_a_gate(
     repository.add_sidecar(row, **{"gate": None, "origin": ORIGIN} | record)
     report = repository.save().check()
     (found,) = (f for f in report.failing if f.code == "SID419")
-    assert found.help == "Remove `origin`, or the record: the model has one history."
+    assert found.help == "Remove `origin`, or the record: the model has only one of them."
     assert "SID417" not in codes(report)
     assert origin(first(repository)[1]) is None
 

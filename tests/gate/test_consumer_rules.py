@@ -165,8 +165,8 @@ def test_a_variant_without_its_model_is_reported_with_all_that_is_to_be_fetched(
         ("ATT705", "Fetch it from the publisher too, and put it beside the model.")
     }
     assert sorted(f.message for f in found) == [
-        "the publisher also signed m.data, external data, which is not here",
-        "the publisher also signed m.onnx, a model of the row, which is not here",
+        "the publisher also signed m.data (external data), which is missing",
+        "the publisher also signed m.onnx (a model of the row), which is missing",
     ]
 
 

@@ -116,7 +116,7 @@ def test_a_sidecar_with_the_id_of_another_member_is_reported(
 
 
 @pytest.mark.parametrize(
-    ("smoke", "fewest"), [(["s1"], "smoke are s1"), (["s0", "s1"], "production are s2")]
+    ("smoke", "fewest"), [(["s1"], "smoke: s1"), (["s0", "s1"], "production: s2")]
 )
 def test_of_smoke_and_production_members_the_fewest_are_named(
     ensemble: Repository, smoke: list[str], fewest: str

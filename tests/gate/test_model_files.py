@@ -179,7 +179,7 @@ def test_help_for_a_file_that_its_sidecar_describes_is_to_hash_it(tmp_path: Path
     swap("models", "s1", other="s2", field="sha256")(tree / "model/registry.json")
     for finding in check(load_config(tree)).findings:
         assert finding.code == "ART302"
-        accept = f"If these bytes are meant: provenance hash {finding.row} --write"
+        accept = f"If the new file is intended: provenance hash {finding.row} --write"
         assert finding.help.startswith(accept)
 
 
@@ -461,7 +461,7 @@ def test_a_wrong_opset_is_corrected_in_both_files_if_the_sidecar_describes_the_m
     digest = {"model": row["sha256"], "other bytes": sha256(b"former"), None: None}[described]
     repository.add_sidecar(row, opset=18, sha256=digest)
     (finding,) = [f for f in repository.save().check().failing if f.code == "ART310"]
-    assert ("and so it is in model/m.json" in finding.message) is in_both
+    assert ("also in model/m.json" in finding.message) is in_both
     assert {fix.path for fix in finding.fixes} == fixed
 
 
@@ -481,11 +481,11 @@ def test_data_of_a_stray_model_is_renamed_if_one_file_is_missing_and_one_has_a_s
     for name in ("old.onnx.data", "old.onnx.1.onnx.data")[:similar]:
         repository.write(name, data())
     (finding,) = repository.save().check().failing
-    assert f"or {step} and add the row that names it." in finding.help
+    assert f"or {step} and add a row that names it." in finding.help
 
 
 @pytest.mark.parametrize(
-    ("onnx", "whose"), [("m.onnx", ", those of 'm'; model/x.onnx"), ("n.onnx", "; model/x.onnx")]
+    ("onnx", "whose"), [("m.onnx", ", that of row 'm'; model/x.onnx"), ("n.onnx", "; model/x.onnx")]
 )
 def test_a_row_of_other_bytes_says_whose_they_are_and_where_its_own_model_is(
     repository: Repository, onnx: str, whose: str
@@ -498,5 +498,5 @@ def test_a_row_of_other_bytes_says_whose_they_are_and_where_its_own_model_is(
         repository.write(onnx, model(salt=9))
     (finding,) = repository.save().check().failing
     assert finding.code == "ART302"
-    says = f"{whose}, which no row names, holds the bytes that the row declares"
+    says = f"{whose}, which no row names, has the digest that the row declares"
     assert finding.message.endswith(f"…{says}")

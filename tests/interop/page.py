@@ -49,7 +49,7 @@ def page_with(text: str, matrix: Matrix, versions: Mapping[str, str]) -> str:
             _table(("client or service", "version"), versions.items()),
             "What `provenance` signs:",
             _ours(matrix),
-            "What others sign, and `provenance verify` reads:",
+            "What other clients sign, and `provenance verify-model` and `verify-blob` read:",
             _theirs(matrix),
         )
     )

@@ -49,7 +49,7 @@ def test_what_cannot_be_recorded_is_not_exported(workspace: Workspace) -> None:
 @pytest.mark.parametrize(
     ("arguments", "why"),
     [
-        (["--link-dir", "links"], "whose step is this?"),
+        (["--link-dir", "links"], "no key to sign the link with"),
         ([*LINKS, "file:k", "--corpus", "c"], "has no meaning with --corpus"),
     ],
 )

@@ -418,7 +418,7 @@ def test_of_lines_that_fail_that_of_a_trusted_signer_is_reported(tmp_path: Path)
     theirs = instance().attest(payload, email("mallory@example.org", ISSUER))
     path = in_lines(tmp_path / "b.jsonl", theirs, instance().attest(payload))
     (found,) = verify_model(file, trust(), bundle=path).failing
-    help = "Ask the publisher for a bundle of onnx-provenance, which signs every file."
+    help = "Ask the publisher for a bundle made by onnx-provenance, which signs every file."
     assert (found.code, found.help) == ("ATT702", help)
 
 
