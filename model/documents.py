@@ -26,7 +26,7 @@ def seed_id(seed: int) -> str:
 
 
 def verdict_name(verdict: str) -> str:
-    """The file name of a gate verdict; it contains the verdict, so that it is visible in a list of files."""
+    """Return the file name of a gate verdict, which contains the verdict."""
     return f"{ENSEMBLE_ID}_seed_flip_{verdict}.json"
 
 

@@ -50,8 +50,8 @@ examples:
   # the production run as the step `export` of a release, with its in-toto link
   python model/export_ensemble_v2_seeds.py --link-dir links --link-key file:builder.key
 
-Only the digests in DIR/registry.json are updated. The exporter never flips the smoke flag of a row: use
-`provenance promote`, which checks the evidence.
+Only the digests in DIR/registry.json are updated. The exporter never flips the smoke flag of a row:
+use `provenance promote`, which checks the evidence.
 exit status: 0 done, 1 failed or the gate says HOLD, 2 wrong usage.
 """
 
