@@ -41,7 +41,7 @@ def command(
     deferrals. With a baseline, also checks what was lost since then. `provenance rules` lists all
     rules. Signatures are not verified; use `provenance verify` for that.
 
-    With --fix, findings that have exactly one correct fix are run_fix, and the others are reported.
+    With --fix, findings that have exactly one correct fix are fixed, and the others are reported.
 
     With --link-dir, the run is recorded as the release step `check`.
     """
