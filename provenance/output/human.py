@@ -250,13 +250,14 @@ def _others(entry: Entry) -> str:
     """Return the places of all findings of an entry except the first, or "" if all are equal."""
     same = all(f.message == entry.first.message for f in entry.findings)
     word = "also" if same else "likewise"
-    places = [f.position for f in entry.findings if f.position is not None]
-    if len(set(places)) < 2:
+    places = {f.position for f in entry.findings if f.position is not None}
+    others = [f.position for f in entry.findings[1:] if f.position is not None]
+    if len(places) < 2:
         return "" if same else "likewise for the others"
-    if len({p.column for p in places}) == 1:
-        lines = "line" if len(places) == 2 else "lines"
-        return f"{word} at {lines} {some(str(p.line) for p in places[1:])}"
-    return f"{word} at {some(f'{p.line}:{p.column}' for p in places[1:])}"
+    if len({place.column for place in places}) == 1:
+        lines = "line" if len(others) == 1 else "lines"
+        return f"{word} at {lines} {some(str(place.line) for place in others)}"
+    return f"{word} at {some(f'{place.line}:{place.column}' for place in others)}"
 
 
 def _position(finding: Finding) -> str:
