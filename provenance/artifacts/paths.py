@@ -79,12 +79,15 @@ class PointerError(FileError):
 IS_POINTER: Final = "is a Git LFS pointer, not the file itself; run `git lfs pull`"
 
 FETCH: Final = "Fetch the file: git lfs pull"
-"""The next step, for publishers and consumers."""
+"""The help for a pointer in place of a file."""
 
 _CHUNK: Final = 1 << 20
 
 POINTER_SIZE: Final = 1024
-"""Bytes of the largest Git LFS pointer (https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md)."""
+"""Maximum size of a pointer in bytes.
+
+Source: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
+"""
 
 _POINTER: Final = b"version https://git-lfs.github.com/spec/v1"
 _OID: Final = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
@@ -99,7 +102,12 @@ _HAS_DIR_FD = os.open in os.supports_dir_fd
 
 @dataclass(frozen=True, slots=True)
 class Tree:
-    """A folder below which files are opened. `root` is absolute and contains no links."""
+    """A folder below which files are opened.
+
+    Attributes:
+        root: The absolute path of the folder, without links.
+        confined: Whether links that leave the folder are refused.
+    """
 
     root: Path
     confined: bool = True
@@ -209,7 +217,7 @@ class Tree:
         return target
 
     def exists(self, path: str) -> bool:
-        """Return whether anything exists at `path`, even a broken link or one out of the root."""
+        """Return whether anything exists at `path`. Links are not followed, even broken ones."""
         safe = unsafe_reason(path) is None
         return safe and os.path.lexists(f"{self.root}/{os.path.normpath(path)}")
 
@@ -275,7 +283,10 @@ _NORMAL: Final = re.compile(r"(?:[\w-][\w.-]*+/)*+[\w-][\w.-]*+", re.ASCII)
 
 
 def unsafe_reason(path: str) -> str | None:
-    """Return why `path` is never opened, independent of the disk, or None if it may be."""
+    """Return why `path` is refused in any folder, or None.
+
+    It may still leave the root through `..`, which `refusal` also checks.
+    """
     if not path:
         return "is empty"
     if "\0" in path:
@@ -288,7 +299,7 @@ def unsafe_reason(path: str) -> str | None:
 
 
 def refusal(path: str) -> str | None:
-    """Return why a path from the root is refused without looking at the disk, or None."""
+    """Return why a path relative to the root is refused before any file is opened, or None."""
     normal = os.path.normpath(path)
     leaves = normal == ".." or normal.startswith("../")
     return unsafe_reason(path) or ("leaves the repository" if leaves else None)
@@ -416,7 +427,7 @@ def relative(folder: str, path: str) -> str:
 
 @lru_cache(maxsize=256)
 def _way(folder: str, to: str) -> str:
-    """Return the prefix for the name of a file in the folder `to`, relative to `folder`."""
+    """Return the path from `folder` to the folder `to`, as a prefix for a file name."""
     way = os.path.relpath(to or ".", folder or ".").replace(os.sep, "/")
     return "" if way == "." else f"{way}/"
 

@@ -31,8 +31,10 @@ MEDIA_TYPES: Final = (MEDIA_TYPE, "application/vnd.dev.sigstore.bundle+json;vers
 SUFFIX: Final = ".sigstore.json"
 SUMMARY_SUFFIX: Final = f".vsa{SUFFIX}"
 MAX_TIMESTAMPS: Final = 32
+"""Also the most log entries and signatures that are read before their number is refused."""
 MAX_CHAIN: Final = 16
 MAX_SIGNERS: Final = 9
+"""The most signatures of a statement: its bundle and the countersignatures beside it."""
 
 
 class BundleError(ValueError):
@@ -74,11 +76,11 @@ class Bundle:
     """A bundle: its content, the claimed signer, and the evidence of the signing time.
 
     Attributes:
-        hint: A string by which the client that signed names its key, or None if the signature is
-            keyless. It proves nothing.
+        hint: The signing client's name for its key, or None if the signature is keyless. It proves
+            nothing.
         certificate: The DER certificate of a keyless signature, or None if a key signed.
-        chain: The further certificates of an older bundle. They are not used: only a trusted root
-            says who may issue certificates.
+        chain: Further certificates, which only bundles before v0.3 have. They are not used: only a
+            trusted root decides who may issue certificates.
         entry: The entry in a transparency log, or None.
         timestamps: RFC 3161 timestamp responses, in DER.
     """
@@ -116,7 +118,7 @@ def seed_attestation_path(registry_folder: str, onnx: str, row_bundle: str) -> s
 
 
 def summary_path(registry_path: str, row_bundles: list[str]) -> str:
-    """Return the path of the release summary: in the lowest folder above all row bundles.
+    """Return the path of the release summary: in the deepest folder that contains all row bundles.
 
     Without bundles, it is beside the registry. All paths are relative to the root.
     """
@@ -134,8 +136,8 @@ def decode(data: bytes) -> Bundle:
     """Return the bundle in `data`.
 
     Raises:
-        BundleError: If `data` is not strict JSON, or has another version, or does not have exactly
-            one signature by one key or certificate over one message or in-toto payload.
+        BundleError: If `data` is not strict JSON, has an unsupported version, or does not have
+            exactly one signature by one key or certificate over one message or in-toto payload.
     """
     # The payload of a large bundle is decoded separately, so that memory holds it only once.
     apart = _payload_apart(data) if len(data) > LARGE else None
@@ -156,8 +158,8 @@ _PAYLOAD: Final = re.compile(rb'"payload" ?: ?"([A-Za-z0-9+/]++={0,2})"')
 def _payload_apart(data: bytes) -> tuple[bytes, bytes, bytes] | None:
     """Return the first payload in a bundle, a mark, and the bundle with the mark in its place.
 
-    The mark is random, so if the decoded envelope contains it, this was the envelope's payload.
-    None if no payload is found in the usual format.
+    The mark is random, so if it is the payload of the decoded envelope, the text that it replaced
+    was that payload. Return None if no payload is found in the usual format.
     """
     found = _PAYLOAD.search(data)
     if found is None:

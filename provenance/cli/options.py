@@ -69,7 +69,7 @@ class Session:
         return path
 
     def baseline(self, config: Any, given: str | None) -> str | None:
-        """Return the baseline that the user gave; a path is resolved relative to DIR.
+        """Return the baseline that the user gave, or None. A path is resolved relative to DIR.
 
         Raises:
             InputError: If a result would overwrite a file of the baseline.
@@ -106,7 +106,8 @@ class Session:
 
         Args:
             is_read: Whether the run reads a file that would be written. It receives the module
-                `operations.inputs`, which is imported as late as possible, and the file.
+                `operations.inputs`, which is imported only if a file would be written, and the
+                path of that file.
 
         Raises:
             InputError: If a result would overwrite a file that the run reads.
@@ -227,10 +228,10 @@ def common(function: F, formats: Sequence[str] = RESULT_FORMATS, *, configured: 
 
 
 reporting = functools.partial(common, formats=REPORT_FORMATS)
-"""As `common`, for a command whose result is a report: more formats are available."""
+"""As `common`, for a command whose result is a report. Reports have more formats."""
 
 consuming = functools.partial(reporting, configured=False)
-"""As `reporting`, for a command for consumers, which reads no configuration."""
+"""As `reporting`, for a consumer command, which reads no configuration."""
 
 
 class _Format(click.Choice[str]):

@@ -127,7 +127,7 @@ def read_rows(around: Evidence, progress: Progress | None = None) -> Iterator[Ro
 
 
 def complete(evidence: Evidence, rows: Sequence[RowFacts]) -> Evidence:
-    """Return the evidence with what follows from `rows`, all the selected ones, such as strays."""
+    """Add the evidence that needs the facts of all selected `rows`, such as stray files."""
     placeholders = {
         model.sha256: (row.label, model.path)
         for row in reversed(rows)
@@ -179,7 +179,7 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
 
 
 def evidence_of_digest(path: str, sha256: str, bundle: BundleEvidence) -> Evidence:
-    """Return evidence about any file, as the model of an otherwise empty row."""
+    """Return evidence about a file of any type, as the model of an otherwise empty row."""
     row = Row(0, {"id": path}, {})
     nowhere = Registry(path, pack(b"{}"), digest.of_bytes(b""), (row,))
     file = RowEvidence(row, onnx=ModelEvidence(path, path, Digest(sha256, 0)), bundle=bundle)
@@ -256,7 +256,10 @@ class _Beside:
                 self.not_documents[path] = _not_a_document(text, value)
 
     def _is_of_a_variant(self, path: str, named: Mapping[str, bool]) -> bool:
-        """Whether a path is the sidecar of an int8 variant. `named` says which rows require one."""
+        """Whether a path is the sidecar of an int8 variant.
+
+        `named` maps the sidecar of each model to whether a row requires its int8 variant.
+        """
         quantized = named.get(path.removesuffix(INT8_SIDECAR_SUFFIX) + ".json")
         if quantized is None or not path.endswith(INT8_SIDECAR_SUFFIX):
             return False
@@ -274,7 +277,7 @@ def _strays(evidence: Evidence, rows: Sequence[RowFacts]) -> Iterator[FileEviden
     stems = {m.path.removesuffix(".onnx") for r in rows for m in r.models}
 
     def claims(path: str) -> bool:
-        """Whether a file belongs to a model by its name: `x.bin` beside `x.onnx`, `y.ONNX`."""
+        """Whether the name is that of a model file: `y.ONNX`, or `x.bin` beside `x.onnx`."""
         folder, _, name = path.rpartition("/")
         lower = name.lower()
         if lower.endswith(MODEL_SUFFIXES):
@@ -294,7 +297,7 @@ def _strays(evidence: Evidence, rows: Sequence[RowFacts]) -> Iterator[FileEviden
 def _stray_bundles(
     evidence: Evidence, rows: Sequence[RowFacts], summary: BundleEvidence
 ) -> Iterator[str]:
-    """Yield the bundles in the folders of the row bundles that do not belong to anything."""
+    """Yield the bundles beside other bundles or the registry that belong to no row or summary."""
     known = {f.path for row in rows for f in (*row.bundle, *row.attestation)}
     known |= {f.path for f in summary.files}
     folders = {p.rpartition("/")[0] for p in known} | {evidence.registry.folder}
@@ -323,6 +326,6 @@ def names_in(root: Tree, folder: str) -> list[str]:
         )
     # A name that is not UTF-8 cannot be named in a registry or signed; it is shown with escapes.
     readable = (n.encode("utf-8", "backslashreplace").decode() for n in names)
-    # These names were listed, so they are in this folder: `join` is for names from documents.
+    # `join` is only for names from documents: it does not join a name that contains a backslash.
     below = "" if folder in ("", ".") else f"{folder}/"
     return [f"{below}{n}" for n in readable if n]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keep the units that were read, so that they can be judged again without reading files.
+"""Keep the rows of units, so that units can be judged again without reading files.
 
-They are in an unnamed temporary file, so that at most one task is in memory.
+The rows are in an unnamed temporary file, so that those of at most one task are in memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class KeptUnits:
 
     Attributes:
         units: The units as they were finally judged, in order.
-        made: New bundles, by path, which replace those that were read.
+        made: New bundles, by path. They replace the bundles of the rows.
     """
 
     def __init__(self, wanted: Callable[[Unit], bool] = lambda unit: True) -> None:
@@ -50,7 +50,7 @@ class KeptUnits:
         self._file.close()
 
     def keep(self, unit: Unit, rows: Sequence[RowEvidence]) -> None:
-        """Keep the rows of a unit. The documents beside the registry are not kept with them."""
+        """Keep the rows of a unit. Manifests and verdicts are kept by path only."""
         if self._wanted(unit):
             self._places[unit.content] = self._file.seek(0, 2)
             _Pickler(self._file, pickle.HIGHEST_PROTOCOL).dump(tuple(rows))
@@ -65,7 +65,7 @@ class KeptUnits:
         return tuple(self._with_made(row) for row in rows)
 
     def each(self, around: Evidence) -> Iterator[Evidence]:
-        """Yield the evidence of each unit that is kept. `around` is the evidence they share."""
+        """Yield `around` with the rows and documents of each kept unit."""
         for unit in self.units:
             rows = self.rows_of(unit)
             if rows is not None:
@@ -82,14 +82,14 @@ class KeptUnits:
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles evidence with references to documents instead of the documents."""
+    """Pickles evidence with the paths of documents instead of the documents."""
 
     def persistent_id(self, obj: Any) -> str | None:
         return obj.path if isinstance(obj, Manifest | GateVerdict) else None
 
 
 class _Unpickler(pickle.Unpickler):
-    """Unpickles evidence that this process wrote, and inserts the `documents`."""
+    """Unpickles evidence that this process wrote, with `documents` in place of their paths."""
 
     def __init__(self, file: Any, documents: Sequence[Manifest | GateVerdict]) -> None:
         super().__init__(file)

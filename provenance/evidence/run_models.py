@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run every model whose files were all read, several at once, in worker processes.
 
-A worker receives a copy of the model's files, whose digests are those of the evidence.
+A worker runs a copy of the model's files. Each copied file must have the digest of the evidence.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def run_models(
 ) -> tuple[RowEvidence, ...]:
     """Return the rows with the result of running each model whose files were all read.
 
-    `known` are the results of models that were run already, by name.
+    Models in `known` are not run again: it holds the results of earlier runs, by name.
 
     Raises:
         InputError: If a file has changed since it was read.
@@ -102,7 +102,10 @@ def run_models(
 
 
 def _models(row: RowEvidence) -> Iterable[tuple[ModelEvidence, SidecarEvidence | None]]:
-    """Yield the models of a row that can be run, each with its sidecar."""
+    """Yield the models of a row that can be run, each with its sidecar.
+
+    An int8 variant without a sidecar has the sidecar of the model.
+    """
     if row.onnx is not None and row.onnx.is_whole:
         yield row.onnx, row.sidecar
     if row.int8 is not None and row.int8.is_whole:
@@ -117,7 +120,10 @@ def _attempt(
     settings: RunSettings,
     stop: threading.Event,
 ) -> Run:
-    """Run one model, and try other input sizes if it refuses. All of these share one timeout."""
+    """Run one model, and try other input sizes if it refuses.
+
+    The first attempt has the whole timeout; all others share a second one.
+    """
     done = runtime.attempt(jobs[0], folder, settings, stop)
     if done.outcome is not Outcome.REFUSED or not done.loaded:
         return done

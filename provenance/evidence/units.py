@@ -37,24 +37,24 @@ class Unit:
 
     @property
     def name(self) -> int | str:
-        """The unique name of the unit in a plan: the place of its first row, or a document."""
+        """A unique name in a plan: the index of the first row, or else the path of a document."""
         return self.rows[0].index if self.rows else self.documents[0].path
 
     @property
     def content(self) -> tuple[object, ...]:
-        """The places of its rows, and the paths of its documents."""
+        """The indexes of its rows and the paths of its documents, to compare units of two plans."""
         return (tuple(row.index for row in self.rows), tuple(d.path for d in self.documents))
 
 
 @dataclass
 class _Groups:
-    """Groups of things that share something (a union-find structure)."""
+    """A union-find structure for rows and manifests, which `plan` numbers."""
 
     parent: dict[int, int] = field(default_factory=dict)
     first: dict[object, int] = field(default_factory=dict)
 
     def find(self, thing: int) -> int:
-        """Return the representative of a thing's group."""
+        """Return the lowest number in the group of `thing`. A new thing is a group alone."""
         root = thing
         while (above := self.parent.setdefault(root, root)) != root:
             root = above
@@ -82,7 +82,8 @@ def plan(
         registry: The registry.
         rows: All rows to be judged.
         documents: The manifests and verdicts beside the registry.
-        claims: The ensemble that the sidecar of a row names, by the row's place, if it is known.
+        claims: The ensemble that the sidecar of a row names, by the row's index. Empty before the
+            sidecars are read.
         broken: The paths of files beside the registry that are unreadable or not valid documents.
     """
     groups = _Groups()
@@ -102,7 +103,8 @@ def plan(
                 groups.share(at, ("listed", listed))
         if manifest.id is not None:
             groups.share(at, ("ensemble", manifest.id))
-            for verdict in documents.verdicts_on(manifest.id):  # its name may begin with two ids
+            # A verdict may be about two ensembles: its file name may start with both ids.
+            for verdict in documents.verdicts_on(manifest.id):
                 groups.share(at, verdict.path)
     files = [path.rpartition("/")[2] for path in broken]
     claiming: dict[str, list[int]] = {}
@@ -177,7 +179,7 @@ def plan_of(around: Evidence, claims: Mapping[int, str] = NOTHING) -> list[Unit]
 
 
 def only(units: Iterable[Unit], rows: Iterable[Row]) -> Iterator[Unit]:
-    """Yield the units of the selected rows."""
+    """Yield the units of the selected rows. The other rows of these units become `near`."""
     selected = {row.index for row in rows}
     for unit in units:
         chosen = tuple(row for row in unit.rows if row.index in selected)
@@ -187,9 +189,9 @@ def only(units: Iterable[Unit], rows: Iterable[Row]) -> Iterator[Unit]:
 
 
 def taken(registry: Registry) -> Mapping[str, str]:
-    """Return the paths of the rows' models and sidecars, each with what it is.
+    """Return the files that cannot be external data: the models and sidecars of rows.
 
-    These files cannot be external data.
+    Each path is mapped to the kind of the file, for messages.
     """
     found: dict[str, str] = {}
     for row in registry.rows:
@@ -200,7 +202,10 @@ def taken(registry: Registry) -> Mapping[str, str]:
 
 
 def in_tasks(units: Iterable[Unit], rows: int) -> Iterator[tuple[Unit, ...]]:
-    """Yield the units in tasks of about this many rows each."""
+    """Yield the units in tasks of at least `rows` rows, except the last. No unit is split.
+
+    A unit without rows counts as one row.
+    """
     task: list[Unit] = []
     count = 0
     for unit in units:

@@ -2,7 +2,8 @@
 """Apply rules and deferrals to evidence, and return a report.
 
 Each phase sees the findings of the earlier ones, so the last phase can judge whether a deferral
-covered anything. The rows of a registry are read and judged unit by unit. The date is an argument.
+covered anything. The rows of a registry are read and judged unit by unit. The date is an argument,
+so that equal inputs give equal reports.
 """
 
 from __future__ import annotations
@@ -44,12 +45,13 @@ class Terms:
         require: What a consumer requires beyond a valid signature.
         resource_uri: The project that the release summary must be about.
         predicate_types: The types of statements by others that count for a model or file. None
-            accepts any type for a file, and the default types for a model. If a signed row is
-            required, such statements never count as one.
-        for_consumer: Whether the help is for consumers of a registry. For the other targets it
+            accepts any type for a file, and the default types for a model. A statement by others
+            never counts as a signed row.
+        for_consumer: Whether the help for a registry is for consumers. For the other targets it
             always is.
-        known: The signatures over documents that were judged before.
-        rooted: Adds a trusted root to the trust if a signature over the registry needs one.
+        known: Documents whose signatures were judged before, each with the result.
+        rooted: Returns the trust with a trusted root. It is called if a signature over the registry
+            needs one.
     """
 
     trust: Trust | None
@@ -99,7 +101,8 @@ def conclude(
         target: The kind of the target.
         workers: The workers that read and judge the rows of a registry.
         progress: Receives each row and each rule.
-        kept: Keeps the units if one worker reads them. Units that it already has are not read.
+        kept: Stores the units if this process reads them. Units that it already has are not read
+            again.
 
     Raises:
         InputError: If a deferral names an unknown rule, the rows together exceed a limit, or a
@@ -152,14 +155,14 @@ def _judge_units(case: Case, terms: Terms, workers: Workers, rounds: Rounds) -> 
 def _examples(around: Evidence, *, in_loop: bool) -> list[BundleEvidence]:
     """Return bundles that show, before workers start, whether a trusted root is likely needed.
 
-    A loop finds that out in its first task.
+    Without workers, only the summary is read: the first task shows whether the rows need a root.
     """
     bundles = (around.summary, None if in_loop else first_bundle(around))
     return [bundle for bundle in bundles if bundle is not None]
 
 
 def _no_config(evidence: Evidence) -> Config:
-    """Return an empty configuration."""
+    """Return an empty configuration, for a target that has none."""
     root, path = evidence.root.root, evidence.registry.path
     return Config(root, path, path, TrustTable(), (), "", "", root)
 

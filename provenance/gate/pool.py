@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
 LARGE: Final = 400
-"""Rows from which workers pay off: fewer rows are judged before the first worker has started."""
+"""Minimum number of rows for workers: one process judges fewer rows before a worker has started."""
 
 ROW: Final = 512
 """Minimum size in bytes of a row that names model, license and bundle."""
@@ -49,10 +49,10 @@ def prepare(registry: Path, processes: int) -> None:
 
 
 def _context() -> BaseContext:
-    """Return how workers start: forked from a server without threads that has loaded all they need.
+    """Return the start method: a fork server that has no threads and has loaded what workers need.
 
-    A fork of this process could hang if it has threads. On platforms without fork servers, each
-    worker is spawned.
+    This process is not forked, because a fork of a process with threads could hang. On platforms
+    without fork servers, each worker is spawned.
     """
     import multiprocessing
 
@@ -66,8 +66,8 @@ def _context() -> BaseContext:
 def _begin() -> None:
     """Initialize a worker.
 
-    What it has loaded is never garbage, and a task leaves little garbage. Ctrl-C is ignored,
-    because a pool whose workers are interrupted may hang: the main process handles it.
+    Garbage is collected rarely: loaded modules never become garbage, and a task leaves little.
+    Workers ignore Ctrl-C, which the main process handles: a pool of interrupted workers may hang.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.freeze()
@@ -79,7 +79,7 @@ class Workers:
     """The workers that read and judge the rows of a registry.
 
     Attributes:
-        processes: The number of processes, if the registry is large enough for them.
+        processes: The number of worker processes, if the registry has at least `LARGE` rows.
         executor: Used instead of processes, for a registry of any size.
         rows_of_a_task: The approximate number of rows that are sent to a worker at a time.
     """
@@ -90,9 +90,9 @@ class Workers:
 
     @contextmanager
     def running(self, rows: int) -> Iterator[Executor | None]:
-        """Yield the executor that judges so many rows, or None for this process.
+        """Yield the executor for this number of rows, or None to judge them in this process.
 
-        On Ctrl-C, this process ends its workers.
+        After an error or Ctrl-C, waiting tasks are cancelled, and each worker ends after its task.
         """
         if self.executor is not None or self.processes < 2 or rows < LARGE:
             yield self.executor

@@ -2,9 +2,9 @@
 """Judge a whole registry unit by unit, in two rounds because some units depend on others.
 
 In the first round, each unit is judged alone, in any process. The facts of all rows then show which
-units have more in common than their names do: a claimed ensemble, equal bytes, a file that one
-misses and that lies elsewhere, or a former state at the baseline. In the second round, these few
-units are judged again in this process, with the evidence of the whole registry.
+units depend on more than their own files: on a claimed ensemble, on equal bytes in another unit, on
+a missing file that lies elsewhere, or on the baseline. In the second round, these few units are
+judged again in this process, with the evidence of the whole registry.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ class Rounds:
         case: What is judged, with the evidence around the rows.
         for_consumer: Whether the help is for consumers.
         progress: Receives each row.
-        kept: Keeps the units for another judgement, or has kept them before.
-        facts: The facts of each row, by its place in the registry.
-        evidence: The evidence around the rows; after the first round also the strays.
+        kept: Stores the units for a later judgement. Units that it already has are not read again.
+        facts: The facts of each row, by its index in the registry.
+        evidence: The evidence around the rows; in the second round also the stray files.
     """
 
     case: Case
@@ -112,8 +112,9 @@ class Rounds:
 
         Raises:
             RootNeededError: If a signature needs a trusted root, which the trust does not have.
-            InputError: If the rows together exceed a limit.
-            UnavailableError: If a worker was lost.
+            InputError: If the rows together exceed a limit, or a setting for running models names
+                nothing in any model.
+            UnavailableError: If a worker was lost, or there is no runtime to run models with.
         """
         evidence = self.evidence
         context = Context.alone(self.case, for_consumer=self.for_consumer)
@@ -148,7 +149,7 @@ class Rounds:
             RootNeededError, UnavailableError: As `first`.
             InputError: If a file changed during the run.
         """
-        if self.evidence.wide is None:  # otherwise the same evidence is judged again
+        if self.evidence.wide is None:  # otherwise an earlier judgement completed it
             self.evidence = complete(self.evidence, self.rows)
         self.evidence = replace(self.evidence, unread=None)
         units = self._units
@@ -256,7 +257,7 @@ class Rounds:
 
 
 def _signed_texts(summary: BundleEvidence | None) -> Iterator[str]:
-    """Yield the names and digests in a release summary: most files in the registry have them."""
+    """Yield the names and digests in a release summary, because most results repeat them."""
     statement = summary.statement if summary is not None else None
     if statement is not None:
         for subject in statement.subjects:
@@ -267,7 +268,10 @@ def _signed_texts(summary: BundleEvidence | None) -> Iterator[str]:
 
 
 def _has_changed(row: Row, baseline: BaselineEvidence) -> bool:
-    """Whether a row differs from the baseline, or lacks a file that it had there."""
+    """Whether a row or its files may differ from the baseline.
+
+    The baseline has former digests of files only if a rule needs them (see `FormerRow`).
+    """
     former = baseline.rows.get(row.index)
     if former is None or former.row.verbatim != row.verbatim:
         return True
@@ -284,7 +288,7 @@ def _refuse_changes(then: Mapping[int, RowFacts], now: Mapping[int, RowFacts]) -
         after = _files(now[index])
         for use, file in _files(before).items():
             found = after.get(use, file)
-            refused = found.problem is FileProblem.UNSAFE  # known only with the other rows
+            refused = found.problem is FileProblem.UNSAFE  # only the other rows show it
             if not refused and (found.sha256, found.problem) != (file.sha256, file.problem):
                 raise changed(file.path)
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Read and judge the units of a task, in this process or in another one.
 
-`judge_task` is a pure function of a task and a context, which is the same for all tasks. Its result
-is small: findings, and the facts of rows. It does not depend on rows, files or documents of other
-units.
+The result of `judge_task` depends only on the context, which all tasks share, and on the rows,
+files and documents of the task. So tasks can be judged in any order and in any process. The result
+is small: findings, and the facts of rows.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Context:
     """What is the same for all tasks of a run. Its size does not depend on the number of rows.
 
     Attributes:
-        case: What is judged, without the rows and the evidence around them.
+        case: The case without its rows; from `alone`, also without evidence about other units.
         for_consumer: Whether the help is for consumers.
     """
 
@@ -50,7 +50,7 @@ class Context:
 
     @classmethod
     def alone(cls, case: Case, *, for_consumer: bool) -> Context:
-        """Return the context for judging a unit alone, without knowledge of other units."""
+        """Return the context for judging each unit without evidence about other units."""
         evidence, nothing = case.evidence, pack(b"{}")
         registry = replace(
             evidence.registry, rows=(), packed=nothing, not_rows=(), members={}, keys=()
@@ -79,7 +79,7 @@ class Context:
         )
 
     def opened(self) -> Context:
-        """Return the context for the process that judges: with the rules, and with open folders."""
+        """Return the context with all rules and with a tree that keeps its folders open."""
         evidence = self.case.evidence
         evidence = replace(evidence, root=evidence.root.keeping_folders())
         return replace(self, case=replace(self.case, evidence=evidence, catalogue=BY_CODE))
@@ -114,7 +114,8 @@ class Judged:
         findings: The findings of rules about rows and ensembles, each with the number of its unit
             in the task, or -1 if it does not belong to a single one. Deferrals are applied later.
         totals: The totals of the rows, to be added up.
-        claims: The ensemble that the sidecar of a row names, by the row's place.
+        claims: The ensemble that the sidecar of a row names, by the row's index. The index is a
+            string, because the result is sent as JSON.
         needs_root: Whether the task was not judged because it needs a trusted root.
         runs: The results of running models, by name.
         names: The names in the models that settings may refer to, if the models were run.
@@ -134,9 +135,9 @@ class Local:
     """The state that tasks share in the process that plans them.
 
     Attributes:
-        taken: As for `RowReader`.
-        runs: The results of models that ran before.
-        kept: Keeps the units, to judge them again.
+        taken: The files that cannot be external data, as for `RowReader`.
+        runs: The results of models that ran before, by name.
+        kept: Keeps the rows of each unit, to judge them again.
         progress: Receives how much of large files has been read.
     """
 
@@ -147,7 +148,7 @@ class Local:
 
 
 class Kept(Protocol):
-    """Something that keeps the units that were read. `KeptUnits` keeps them in a file."""
+    """A store for the rows of units, such as `KeptUnits`, which writes them to a file."""
 
     def keep(self, unit: Unit, rows: Sequence[RowEvidence]) -> None:
         """Keep the rows of a unit."""
@@ -158,7 +159,7 @@ class Kept(Protocol):
 
 @dataclass(frozen=True)
 class InMemory:
-    """Keeps the units of a small registry in memory."""
+    """A store in memory, for a small registry."""
 
     rows: dict[object, Sequence[RowEvidence]] = field(default_factory=dict)
 
@@ -269,7 +270,7 @@ def needs_root(trust: Trust, documents: Sequence[BundleEvidence]) -> bool:
 def step(context: bytes, task: bytes) -> bytes:
     """Run `judge_task` in a worker: the arguments are pickled, and the result is JSON.
 
-    InputError and UnavailableError are part of the result.
+    An InputError or UnavailableError is not raised, but returned as the result.
     """
     from provenance.gate import wire
 
@@ -284,7 +285,11 @@ def step(context: bytes, task: bytes) -> bytes:
 
 @dataclass(frozen=True)
 class _Sent:
-    """`Judged` as it is sent between processes. `signatures` has those of all rows, each once."""
+    """`Judged` as it is sent between processes.
+
+    Many rows have equal signatures. `signatures` holds each distinct tuple once, and the packed
+    facts in `rows` refer to its index.
+    """
 
     rows: tuple[tuple[int, Any], ...]
     signatures: tuple[tuple[SignatureResult, ...], ...]
@@ -352,7 +357,7 @@ class _Failed:
 
 @lru_cache(maxsize=2)
 def _context(data: bytes) -> Context:
-    """Unpickle the context. It is sent with each task, and each process unpickles it once."""
+    """Unpickle the context. Every task carries it, but each process unpickles it only once."""
     context: Context = pickle.loads(data)  # noqa: S301
     return context.opened()
 

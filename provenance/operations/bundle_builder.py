@@ -61,7 +61,7 @@ def admit(signer: StatementSigner, declared: Trust | None, config: Config) -> No
 
 
 def table(signer: StatementSigner) -> str:
-    """Return the configuration tables that can trust a signer, as words of a sentence."""
+    """Return how the configuration can trust a signer, as the end of a sentence."""
     return "as [[trust.key]]" if signer.own.keys else "as [[trust.github]] or [[trust.identity]]"
 
 
@@ -80,7 +80,7 @@ class BundleBuilder:
     Attributes:
         config: The configuration.
         declared: The trust that it declares, or None.
-        evidence: The evidence of the registry. `summary` replaces the release summary in it.
+        evidence: The evidence of the registry. The method `summary` puts the new summary into it.
         rows: The facts of its rows.
         units: The units as they were read. New bundles replace the ones that were read.
         signer: The signer of the bundles.
@@ -127,7 +127,7 @@ class BundleBuilder:
         return [f"{seeds} not attested: the sidecar describes other bytes than the model has"]
 
     def summary(self, deferrals: int, version: str | None) -> list[str]:
-        """Sign the release summary of the present evidence, and return notes for the user."""
+        """Sign the release summary, unless it is current, and return notes for the user."""
         old, registry = self.evidence.summary, self.evidence.registry
         project = self.config.project
         uri = project or registry.name_of(registry.path)
@@ -188,7 +188,7 @@ class BundleBuilder:
         return [] if self._keep(old, same) else [_Draft(old.path, payload)]
 
     def _keep_summary(self, old: BundleEvidence, summary: Statement, version: str | None) -> bool:
-        """Whether the existing summary has the same content and a signature of this signer."""
+        """Keep the existing summary, and return True, if this signer signed the same content."""
         release = releases.release_of(old)
         if release is None or old.statement is None or version not in (None, release.version):
             return False
@@ -203,7 +203,13 @@ class BundleBuilder:
         return True
 
     def _sign(self, drafts: Sequence[_Draft], label: str) -> None:
-        """Sign all drafts, the first one alone: only then is the identity of the signer known."""
+        """Sign all drafts, and check after the first one that the signer is trusted.
+
+        A keyless signer has no known identity before its first signature.
+
+        Raises:
+            InputError: If the signer is not trusted.
+        """
         if not drafts:
             return
         self.progress.begin(label, len(drafts))

@@ -43,8 +43,9 @@ def fix(
     has the text that was judged. The arguments are those of `check`.
 
     Raises:
-        InputError: If the registry or the configuration cannot be read, or a file cannot be
-            written.
+        InputError: If the registry or the configuration cannot be read, a file changed, or a file
+            cannot be written.
+        UnavailableError: As `check`.
     """
     name = baseline_of(config, baseline)
     terms, workers = Terms(trust=None, today=today or today_utc()), Workers(processes)
@@ -75,7 +76,7 @@ class Repair:
     Attributes:
         changes: The new text of each file.
         fixed: The findings that the edits fix.
-        notes: The findings that cannot be fixed, in words.
+        notes: For each file with findings that cannot be fixed, their number and the reason.
     """
 
     changes: tuple[Change, ...]
@@ -117,7 +118,11 @@ def plan(case: Case) -> Repair:
 
 
 def _sources(case: Case, paths: Collection[str]) -> Mapping[str, SourceMap]:
-    """Return the texts that were judged, by path, without a registry that repeats a key."""
+    """Return the texts to edit, by path. A registry that repeats a key is left out.
+
+    Raises:
+        InputError: If a sidecar has changed since it was judged.
+    """
     evidence, registry = case.evidence, case.evidence.registry
     sources = {d.path: SourceMap(d.text) for d in evidence.documents if d.path in paths}
     for sidecar in (s for facts in case.facts for s in facts.sidecars if s.path in paths):

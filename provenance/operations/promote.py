@@ -60,9 +60,11 @@ class Promotion:
         ensemble: The ensemble to promote, or None if single rows are promoted.
         report: The rows as they would be, with only the findings about them.
         missing: The other conditions that are not met.
-        unvouched: External data that nothing but the row ties to the evaluation.
+        unvouched: External data whose digest is in no sidecar, if there is no baseline: nothing
+            shows that these weights were evaluated.
         flipped: The rows that are not production yet.
-        deferrals: The findings that deferrals have to be removed, whatever is promoted.
+        deferrals: The findings about deferrals that are stale after the promotion and have to be
+            removed. They do not prevent it.
         diff: The edits; an empty string if nothing changes or the promotion is refused.
         written: Whether the edits were written.
     """
@@ -78,7 +80,7 @@ class Promotion:
 
     @property
     def verdict(self) -> Verdict:
-        """FAILED if anything prevents the promotion, also for rows that are production already."""
+        """FAILED if a condition is not met, even by rows that are production already."""
         return Verdict.FAILED if self.missing else self.report.verdict
 
     @property
@@ -289,7 +291,7 @@ def _missing(report: Report, rows: Iterable[tuple[Evidence, RowEvidence]]) -> tu
 
 
 def _unvouched(rows: Iterable[RowEvidence]) -> Iterator[str]:
-    """Yield the external data that no sidecar ties to the evaluation.
+    """Yield the external data whose digest is in no sidecar.
 
     A retrained model may differ only in its weights, and keep its sidecar and verdict. Without a
     baseline, only a digest in the sidecar shows which weights were evaluated.

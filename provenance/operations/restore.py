@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`restore`: put back the rows and fields that were lost since the baseline, in their old places.
 
-A digest, an opset or a `smoke` that describes other bytes is refused. Licenses, notes and the
-registry's own fields are put back in any case (ADR-1105). Changed values are left alone.
+A digest, an opset or a `smoke` is not put back if it describes other bytes. Licenses, notes and the
+registry's own fields are always put back (ADR-1105). Fields with changed values are left alone.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Restoration:
     Attributes:
         registry: The path of the registry.
         baseline: The baseline, for the report.
-        lost: What was lost.
+        lost: Every loss, and whether it is put back.
         declared: The rows, or the registry's path, whose losses a deferral declares.
         diff: The edits that were or would be made.
         written: Whether they were written.
@@ -184,7 +184,7 @@ def _refused(
     A loss that is not refused has None. The files are read as if everything were put back.
     """
     back = {item.row.label: item.row for item in lost if isinstance(item, LostRow)}
-    of_row: dict[int, list[LostField | LostRow]] = {}  # a former row, or a present one
+    of_row: dict[int, list[LostField | LostRow]] = {}  # by the `id()` of the row
     for item in lost:
         if isinstance(item, LostRow) or item.field in OF_BYTES:
             of_row.setdefault(id(item.row), []).append(item)
@@ -205,7 +205,7 @@ def _refused(
 
 
 def _refusal(comparison: Comparison, item: LostField | LostRow, row: RowEvidence) -> str | None:
-    """Return why a loss is not put back, by the bytes of `row`, or None."""
+    """Return why the bytes of `row` do not allow putting a loss back, or None."""
     if isinstance(item, LostRow):
         declared = {"sha256": None, **item.row.fields}  # a row without a digest matches no bytes
         return other_bytes(row, declared)

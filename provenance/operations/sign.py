@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`sign`, `attest`, `release`: check the rows, sign in memory, verify, and write all or nothing."""
+"""`sign`, `attest`, `release`: check the rows, sign in memory, and write all files or none.
+
+`release` also verifies the new bundles before it writes them.
+"""
 
 from __future__ import annotations
 
@@ -33,8 +36,8 @@ def sign(
 ) -> Report:
     """Write the row bundle of every row, or of the rows with the given ids.
 
-    Returns the report of `check` with the files that were written. If any finding fails, nothing
-    is written.
+    Return the report of `check` with the files that were written. If any finding fails, nothing is
+    written.
 
     Raises:
         InputError: If the input cannot be read, the signer is not trusted, or the files cannot be
@@ -148,7 +151,7 @@ def _make(
 
 
 def _written_by(case: Case) -> list[str]:
-    """Return the paths that a release writes."""
+    """Return all paths that the run may write."""
     found = [f[0].path for row in case.facts for f in (row.bundle, row.attestation) if f]
     summary = case.evidence.summary
     return [*found, summary.path] if summary is not None else found

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
 OF_THIS_RUN: Final = "the signer of this run"
-"""The source of the trust in the current signer alone."""
+"""The `source` of a `Trust` that contains only the signer of this run."""
 
 GITHUB_ISSUER: Final = "https://token.actions.githubusercontent.com"
 GITHUB_SERVER: Final = "https://github.com"
@@ -61,7 +61,7 @@ class TrustedKey:
         """Return every key in PEM `data`; the paths of several keys are numbered.
 
         Raises:
-            InputError: If there is no ECDSA P-256 public key, or anything else.
+            InputError: If there is no public key, or anything other than ECDSA P-256 public keys.
         """
         keys = pem.load_public_keys(data, path)
         if len(keys) == 1:
@@ -242,7 +242,7 @@ class Trust:
 def _first_difference(*claims: tuple[str, str | None, str | None]) -> str | None:
     """Return the first claim whose value differs from the expected one, or None.
 
-    Each claim is its name, its value and the expected value; None means that any value is accepted.
+    Each claim is its name, its value and the expected value. An expected None accepts any value.
     """
     for name, found, expected in claims:
         if expected is not None and found != expected:

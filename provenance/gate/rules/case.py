@@ -167,7 +167,7 @@ class Case:
 
     @cached_property
     def texts(self) -> frozenset[str]:
-        """The paths of all existing JSON files. A finding about one has a line, at least the first.
+        """The paths of all existing JSON files: a finding about one of them always has a line.
 
         If a single file is judged, the model takes the place of the registry.
         """
@@ -196,9 +196,9 @@ class Case:
         return _QUOTED.sub(lambda m: f"{m[1]}{self.name_of(m[2])}{m[1]}", text)
 
     def declare_first(self, *keys: str) -> str:
-        """Return the step that must precede adding `keys` to a row, or "".
+        """Return the step before adding `keys` to a row, or an empty string if none is needed.
 
-        It is needed if the schema that the registry names does not allow them (REG114).
+        It is needed if the registry's schema does not allow the keys (REG114).
         """
         schema = self.evidence.schema
         undeclared = [key for key in keys if schema is not None and key in schema.undeclared]
@@ -241,7 +241,7 @@ class Case:
     def row_statement(self, row: RowEvidence) -> Statement | None:
         """Return the signed statement about this row, or None.
 
-        None also for a genuine bundle of another row or of another type.
+        A validly signed statement about another row, or of another type, does not count.
         """
         return self._trusted_row(row).statement
 

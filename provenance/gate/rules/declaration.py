@@ -12,7 +12,7 @@ from provenance.gate.finding import Severity
 class Phase(enum.Enum):
     """When a rule is judged. The rules of a phase see the findings of earlier phases.
 
-    The values are shown to the user. They name the option of phases that not every run judges.
+    Reports show the values. The value of an optional phase names the option that enables it.
     """
 
     ARTIFACTS = "what can be judged before signing"
@@ -40,7 +40,7 @@ class Phase(enum.Enum):
 
 
 class Scope(enum.Enum):
-    """The subject that a rule judges at one time."""
+    """A kind of subject. A rule judges one subject at a time."""
 
     ROW = "a row and its files"
     ENSEMBLE = "an ensemble: a manifest, its members and its verdicts"
@@ -74,7 +74,7 @@ class Declaration:
     deferrable: ClassVar[bool] = False
     phase: ClassVar[Phase] = Phase.ARTIFACTS
     scopes: ClassVar[tuple[Scope, ...]] = (Scope.ROW,)
-    """The subjects that it judges, each at one time."""
+    """The kinds of subjects that it judges."""
     applies: ClassVar[frozenset[Target]] = REGISTRY
     """The kinds of runs in which it is judged."""
     yields_to: ClassVar[tuple[str, ...]] = ()
@@ -95,7 +95,7 @@ class Declaration:
     consumer_help: ClassVar[str | None] = None
     """The help for consumers, or None for the default help of the command."""
     escalates: ClassVar[str | None] = None
-    """The rule that this one replaces for rows for which it must not be deferred, or None."""
+    """A rule that this one replaces for rows where a deferral is not allowed, or None."""
 
     @property
     def of_units(self) -> bool:
