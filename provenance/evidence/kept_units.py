@@ -35,6 +35,7 @@ class KeptUnits:
         self._wanted = wanted
         self._file = tempfile.TemporaryFile(prefix="onnx-provenance-")  # noqa: SIM115 (closed by `__exit__`)
         self._places: dict[object, int] = {}
+        self._documents: dict[str, Manifest | GateVerdict] = {}
 
     def __enter__(self) -> Self:
         """Enter the `with` block."""
@@ -53,7 +54,7 @@ class KeptUnits:
         """Keep the rows of a unit. Manifests and verdicts are kept by path only."""
         if self._wanted(unit):
             self._places[unit.content] = self._file.seek(0, 2)
-            _Pickler(self._file, pickle.HIGHEST_PROTOCOL).dump(tuple(rows))
+            _Pickler(self._file, self._documents).dump(tuple(rows))
 
     def rows_of(self, unit: Unit) -> tuple[RowEvidence, ...] | None:
         """Return the rows of a unit, with the new bundles, or None if the unit is not kept."""
@@ -61,7 +62,7 @@ class KeptUnits:
         if place is None:
             return None
         self._file.seek(place)
-        rows = _Unpickler(self._file, unit.documents).load()
+        rows = _Unpickler(self._file, self._documents).load()
         return tuple(self._with_made(row) for row in rows)
 
     def each(self, around: Evidence) -> Iterator[Evidence]:
@@ -82,18 +83,24 @@ class KeptUnits:
 
 
 class _Pickler(pickle.Pickler):
-    """Pickles evidence with the paths of documents instead of the documents."""
+    """Pickles evidence with the paths of documents, which go into `documents`."""
+
+    def __init__(self, file: Any, documents: dict[str, Manifest | GateVerdict]) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self._documents = documents
 
     def persistent_id(self, obj: Any) -> str | None:
-        return obj.path if isinstance(obj, Manifest | GateVerdict) else None
+        if not isinstance(obj, Manifest | GateVerdict):
+            return None
+        return self._documents.setdefault(obj.path, obj).path
 
 
 class _Unpickler(pickle.Unpickler):
     """Unpickles evidence that this process wrote, with `documents` in place of their paths."""
 
-    def __init__(self, file: Any, documents: Sequence[Manifest | GateVerdict]) -> None:
+    def __init__(self, file: Any, documents: Mapping[str, Manifest | GateVerdict]) -> None:
         super().__init__(file)
-        self._documents = {document.path: document for document in documents}
+        self._documents = documents
 
     def persistent_load(self, pid: Any) -> Manifest | GateVerdict:
         return self._documents[pid]

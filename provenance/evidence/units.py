@@ -112,13 +112,14 @@ def plan(
         if row.index in claims:
             claiming.setdefault(claims[row.index], []).append(at)
     listing = {groups.find(at) for at in range(len(rows), len(rows) + len(manifests))}
+    with_manifest = {at for at in range(len(rows)) if groups.find(at) in listing}
     for id, places in claiming.items():
         # A claim joins rows only if some document is about the ensemble.
         verdicts = documents.verdicts_on(id)
         if (
             ("ensemble", id) in groups.first
             or verdicts
-            or any(groups.find(at) in listing for at in places)
+            or not with_manifest.isdisjoint(places)
             or any(is_named_after(file, id) for file in files)
         ):
             for at in places:

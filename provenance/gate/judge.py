@@ -142,6 +142,8 @@ def conclude(
 def _judge_units(case: Case, terms: Terms, workers: Workers, rounds: Rounds) -> Rounds:
     """Judge all units, with a trusted root if they need one, and return the rounds."""
     around, trust = case.evidence, case.trust
+    if around.run is not None:  # models already run in several processes, with a limit on them
+        workers = replace(workers, processes=1)
     with workers.running(len(around.unread or ())) as executor:
         if trust is not None and needs_root(trust, _examples(around, in_loop=executor is None)):
             rounds = rounds.again(terms.rooted(trust))

@@ -98,7 +98,7 @@ class Rounds:
 
     def again(self, trust: Trust) -> Rounds:
         """Return new rounds of the same registry, with a trust that has a root."""
-        case = replace(self.case, trust=trust)
+        case = replace(self.case, trust=trust, _signature_sets={}, _signed={})
         return Rounds(case, self.for_consumer, self.progress, self.kept, self._memory)
 
     def run(self, executor: Executor | None, rows_of_a_task: int) -> Rounds:

@@ -184,6 +184,10 @@ def judge_task(context: Context, task: Task, local: Local = Local()) -> Judged: 
     known = tuple(documents.values())
     totals = Totals(around.registry.path)
     read = task.read if task.read is not None else _read(around, task, known, totals, local)
+    evidence = replace(around, rows=read, documents=known, license_files=task.licenses)
+    trust = context.case.trust
+    if trust is not None and needs_root(trust, evidence.bundles):
+        return Judged(needs_root=True)
     names: RunNames | None = None
     if around.run is not None:
         from provenance.evidence.run_models import names_in, run_models
@@ -191,10 +195,7 @@ def judge_task(context: Context, task: Task, local: Local = Local()) -> Judged: 
 
         read = run_models(around.root, read, Runtime.find(), around.run, local.runs)
         names = names_in(read)
-    evidence = replace(around, rows=read, documents=known, license_files=task.licenses)
-    trust = context.case.trust
-    if trust is not None and needs_root(trust, evidence.bundles):
-        return Judged(needs_root=True)
+        evidence = replace(evidence, rows=read)
     case = replace(context.case, evidence=evidence, _signature_sets={}, _signed={})
     rules = rules_of(case, for_consumer=context.for_consumer)
     return Judged(

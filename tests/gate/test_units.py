@@ -23,10 +23,14 @@ from provenance import check, load_config, verify
 from provenance.artifacts import limits
 from provenance.config import Deferral
 from provenance.errors import InputError, UnavailableError
+from provenance.evidence.kept_units import KeptUnits
+from provenance.evidence.read_rows import RowReader
 from provenance.gate import pool as pools
 from provenance.gate import wire
+from provenance.gate.judge import Terms, conclude
 from provenance.gate.pool import Workers
 from provenance.gate.units import _Sent as Sent
+from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.output import machine
 from tests.support.engines import InRandomOrder, in_units, ways
 from tests.support.models import External, model
@@ -198,6 +202,21 @@ def test_changes_since_a_baseline_get_the_same_report(clean: Path, tree: Path, n
     ACROSS[name][0](tree / "model" / "registry.json")
     _assert_alike(tree, baseline=str(clean))
     _assert_alike(clean, baseline=str(tree))
+
+
+@pytest.mark.parametrize("name", ACROSS)
+def test_kept_units_get_the_same_findings_without_being_read_again(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    ACROSS[name][0](tree / "model" / "registry.json")
+    config = load_config(tree)
+    evidence = load_evidence(config, with_bundles=True)
+    terms = Terms(trust=None, today=today_utc())
+    with KeptUnits() as kept:
+        first = conclude(evidence, config, terms, kept=kept)
+        monkeypatch.setattr(RowReader, "read", None)
+        unread = replace(first.evidence, unread=evidence.unread)
+        assert conclude(unread, config, terms, kept=kept).findings == first.findings
 
 
 def test_the_registry_of_this_repository_gets_the_same_report() -> None:
