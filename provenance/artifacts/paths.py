@@ -218,8 +218,7 @@ class Tree:
 
     def exists(self, path: str) -> bool:
         """Return whether anything exists at `path`. Links are not followed, even broken ones."""
-        safe = unsafe_reason(path) is None
-        return safe and os.path.lexists(f"{self.root}/{os.path.normpath(path)}")
+        return refusal(path) is None and os.path.lexists(f"{self.root}/{os.path.normpath(path)}")
 
     def _descriptor(self, path: str) -> int:
         """Open what is at `path`, of any file type, for reading. Raises FileError."""

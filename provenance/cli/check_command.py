@@ -50,12 +50,12 @@ def command(
             "--fix cannot be used with --link-dir: it would change the files that the link records"
         )
     config = session.load()
+    prepare(config.root / config.registry, cores())
     if fix:
         from provenance.operations.fix import fix as run_fix
 
-        operation: Any = run_fix
+        operation = functools.partial(run_fix, processes=cores())
     else:
-        prepare(config.root / config.registry, cores())
         from provenance.operations.check import check
 
         operation = functools.partial(check, processes=cores())

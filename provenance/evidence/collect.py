@@ -300,7 +300,7 @@ def _stray_bundles(
     """Yield the bundles beside other bundles or the registry that belong to no row or summary."""
     known = {f.path for row in rows for f in (*row.bundle, *row.attestation)}
     known |= {f.path for f in summary.files}
-    folders = {p.rpartition("/")[0] for p in known} | {evidence.registry.folder}
+    folders = {p.rpartition("/")[0] or "." for p in known} | {evidence.registry.folder}
     for folder in sorted(folders):
         for path in names_in(evidence.root, folder):
             if path.endswith(bundles.SUFFIX) and path not in known:

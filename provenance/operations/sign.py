@@ -13,6 +13,7 @@ from provenance.artifacts import writing
 from provenance.artifacts.paths import FileProblem, Tree
 from provenance.config import Config
 from provenance.errors import InputError
+from provenance.evidence import expected_statements
 from provenance.evidence.kept_units import KeptUnits
 from provenance.evidence.progress import Progress
 from provenance.evidence.read_rows import RowReader
@@ -135,8 +136,8 @@ def _make(
     notes += [warning] if warning is not None else []
     if wanted is Documents.SEEDS and not builder.written and not builder.kept:
         return replace(report, rows=(), notes=(*notes, "no ensemble seeds to attest"))
-    stale_summary = Documents.SUMMARY not in wanted and builder.written and evidence.summary
-    if stale_summary and not stale_summary.missing:
+    summary = expected_statements.summary_path(evidence.registry)
+    if Documents.SUMMARY not in wanted and builder.written and tree.exists(summary):
         notes.append("the release summary does not cover these bundles yet: provenance release")
     if declared is None:
         notes.append(f"{config.path} has no trusted signers yet: add this one, {table(signer)}")

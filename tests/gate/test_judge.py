@@ -313,6 +313,15 @@ def test_a_registry_at_the_root_of_the_repository_is_judged_as_any_other(
     assert (tmp_path / "registry.json.vsa.sigstore.json").exists()
 
 
+def test_a_stray_bundle_in_the_root_of_the_repository_is_reported(
+    repository: Repository,
+) -> None:
+    repository.add_sidecar(repository.add("m", sigstore_bundle="../m.onnx.sigstore.json"))
+    bundle = repository.released().root / "m.onnx.sigstore.json"
+    (repository.root / "old.onnx.sigstore.json").write_bytes(bundle.read_bytes())
+    assert codes(repository.verify()) == ["SIG607"]
+
+
 def test_require_returns_a_verified_report(full: Repository) -> None:
     report = full.check()
     assert report.require() is report
