@@ -20,11 +20,15 @@ from typing import Any, Final
 import pytest
 
 from provenance import check, load_config, verify
-from provenance.artifacts import limits
+from provenance.artifacts import digest, limits
+from provenance.artifacts import registry as registries
+from provenance.artifacts.ensemble import Documents, document
+from provenance.artifacts.registry import FieldNames
 from provenance.config import Deferral
 from provenance.errors import InputError, UnavailableError
 from provenance.evidence.kept_units import KeptUnits
 from provenance.evidence.read_rows import RowReader
+from provenance.evidence.units import plan
 from provenance.gate import pool as pools
 from provenance.gate import wire
 from provenance.gate.judge import Terms, conclude
@@ -202,6 +206,19 @@ def test_changes_since_a_baseline_get_the_same_report(clean: Path, tree: Path, n
     ACROSS[name][0](tree / "model" / "registry.json")
     _assert_alike(tree, baseline=str(clean))
     _assert_alike(clean, baseline=str(tree))
+
+
+@pytest.mark.parametrize("others", [{}, {0: "a", 1: "a"}])
+def test_a_claim_joins_the_same_rows_whatever_other_rows_claim(others: dict[int, str]) -> None:
+    rows = [{"id": f"r{n}", "onnx": f"r{n}.onnx"} for n in range(4)]
+    data = json.dumps({"models": rows}).encode()
+    registry = registries.parse_bytes(data, "registry.json", FieldNames())
+    value = {"members": [{"onnx": "r1.onnx"}, {"onnx": "r3.onnx"}]}
+    manifest = document("m.json", digest.of_bytes(b""), "", value)
+    assert manifest is not None
+    units = plan(registry, registry.rows, Documents((manifest,)), {**others, 2: "b", 3: "b"})
+    (unit,) = (u for u in units if any(row.index == 2 for row in u.rows))
+    assert manifest in unit.documents
 
 
 @pytest.mark.parametrize("name", ACROSS)
