@@ -63,7 +63,7 @@ def evaluated_gate(evidence: Evidence, row: RowEvidence) -> dict[str, Any] | Non
 
 
 def verdict_on(evidence: Evidence, row: RowEvidence) -> GateVerdict | None:
-    """Return the gate verdict on the ensemble of a row, or None if there is not exactly one."""
+    """Return the gate verdict on the ensemble of a row, or None unless there is exactly one."""
     ensemble, manifest = evidence.ensemble_of(row), row.manifest
     if ensemble is not None:
         return ensemble.verdict

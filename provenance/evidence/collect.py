@@ -116,14 +116,26 @@ def read_rows(around: Evidence, progress: Progress | None = None) -> Iterator[Ro
     known = ensemble.Documents(around.documents)
     progress.begin("reading rows", len(around.unread or ()))
     for task in units.in_tasks(units.plan_of(around), TASK_ROWS):
-        rows = [row for unit in task for row in unit.rows]
-        near = [row for unit in task for row in unit.near]
-        reader = RowReader(
-            around.root, registry, rows + near, totals=totals, taken=others, progress=progress
-        )
+        reader, rows = task_reader(around, task, totals, others, progress)
         for row in reader.read(rows, known, with_bundles=False):
             yield row
             progress.advance()
+
+
+def task_reader(
+    around: Evidence,
+    task: Iterable[units.Unit],
+    totals: Totals,
+    taken: Mapping[str, str],
+    progress: Progress | None,
+) -> tuple[RowReader, list[Row]]:
+    """Return a reader for the units of a task, and their selected rows."""
+    rows = [row for unit in task for row in unit.rows]
+    near = [row for unit in task for row in unit.near]
+    reader = RowReader(
+        around.root, around.registry, rows + near, totals=totals, taken=taken, progress=progress
+    )
+    return reader, rows
 
 
 def complete(evidence: Evidence, rows: Sequence[RowFacts]) -> Evidence:

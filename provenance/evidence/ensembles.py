@@ -108,7 +108,7 @@ class Ensemble:
 
     @property
     def verdict(self) -> GateVerdict | None:
-        """The verdict on the ensemble, or None if there is not exactly one."""
+        """The verdict on the ensemble, or None unless there is exactly one."""
         return self.verdicts[0] if len(self.verdicts) == 1 else None
 
     @cached_property

@@ -36,7 +36,6 @@ from provenance.evidence.rows import (
     LicenseFile,
     ModelEvidence,
     RowEvidence,
-    SidecarEvidence,
 )
 from provenance.frozen import dataclass
 from provenance.runtime.settings import RunSettings
@@ -281,17 +280,6 @@ class Evidence:
             self.strays,
             self.stray_sidecars,
         )
-
-    @property
-    def model_files(self) -> tuple[FileEvidence, ...]:
-        """All model files of all rows, each once, in the order of the registry."""
-        return tuple({f.name: f for r in self.rows for f in r.model_files}.values())
-
-    @property
-    def sidecars(self) -> tuple[SidecarEvidence, ...]:
-        """All sidecars that exist."""
-        found = (s for r in self.rows for s in r.sidecars)
-        return tuple({s.name: s for s in found if not s.missing}.values())
 
     @property
     def bundles(self) -> tuple[BundleEvidence, ...]:

@@ -9,7 +9,7 @@ so that equal inputs give equal reports.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from provenance.evidence.progress import Progress
 from provenance.evidence.rows import BundleEvidence
 from provenance.frozen import dataclass
 from provenance.gate.conclusions import about_all, about_units, facts_of, phases_of, rules_of
-from provenance.gate.finding import Report
+from provenance.gate.finding import Finding, Report
 from provenance.gate.pool import Workers
 from provenance.gate.reporting import report
 from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
@@ -126,17 +126,17 @@ def conclude(
         predicate_types=terms.predicate_types,
         _signature_sets={(id(known[0]), None): known for known in terms.known},
     )
-    for_consumer = terms.for_consumer
+    rules = rules_of(case, for_consumer=terms.for_consumer)
+    of_units: Iterable[Finding]
     if evidence.unread is None:
         case = replace(case, facts=tuple(facts_of(case, row) for row in evidence.rows))
-        rules = rules_of(case, for_consumer=for_consumer)
-        findings = about_all(case, rules, about_units(case, rules), progress)
+        of_units = about_units(case, rules)
     else:
-        rounds = _judge_units(case, terms, workers, Rounds(case, for_consumer, progress, kept))
+        rounds = Rounds(case, terms.for_consumer, progress, kept)
+        rounds = _judge_units(case, terms, workers, rounds)
         case = replace(rounds.case, evidence=rounds.evidence, facts=tuple(rounds.rows))
-        rules = rules_of(case, for_consumer=for_consumer)
-        findings = about_all(case, rules, rounds.findings, progress)
-    return replace(case, findings=findings)
+        of_units = rounds.findings
+    return replace(case, findings=about_all(case, rules, of_units, progress))
 
 
 def _judge_units(case: Case, terms: Terms, workers: Workers, rounds: Rounds) -> Rounds:

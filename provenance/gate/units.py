@@ -21,6 +21,7 @@ from provenance.artifacts.packed import pack
 from provenance.artifacts.registry import Registry, Row
 from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.evidence import packed_facts
+from provenance.evidence.collect import task_reader
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts, SignatureResult
 from provenance.evidence.progress import Progress
@@ -221,16 +222,7 @@ def _read(
     totals: Totals,
     local: Local,
 ) -> tuple[RowEvidence, ...]:
-    rows = task.rows
-    near = [row for unit in task.units for row in unit.near]
-    reader = RowReader(
-        around.root,
-        around.registry,
-        rows + near,
-        totals=totals,
-        taken=local.taken,
-        progress=local.progress,
-    )
+    reader, rows = task_reader(around, task.units, totals, local.taken, local.progress)
     read = tuple(reader.read(rows, Documents(documents), with_bundles=around.with_bundles))
     if local.kept is not None:
         left = iter(read)

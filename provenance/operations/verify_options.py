@@ -14,6 +14,7 @@ from provenance.frozen import dataclass
 from provenance.gate.judge import Terms
 from provenance.gate.pool import Workers
 from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
+from provenance.gate.units import needs_root
 from provenance.operations.load_evidence import today_utc
 from provenance.signing import judging
 from provenance.signing.trust import Trust
@@ -68,12 +69,7 @@ class VerifyOptions:
         if self.root is not None or self.instance is not None:
             trust = replace(trust, root=self.root)
         documents = (*evidence.bundles, *((evidence.summary,) if evidence.summary else ()))
-        files = (file.bundle for document in documents for file in document.files)
-        signed = [bundle for bundle in files if bundle is not None]
-        judged_by_root = any(b.certificate is not None or b.timestamps for b in signed)
-        if judged_by_root or (trust.asks_when and any(b.says_when for b in signed)):
-            return self.completed(trust)
-        return trust
+        return self.completed(trust) if needs_root(trust, documents) else trust
 
     @property
     def workers(self) -> Workers:

@@ -177,7 +177,7 @@ def promised_by(certificate: Certificate) -> tuple[bytes, datetime.datetime]:
     """Return the id of the certificate transparency log, and the time of its promise.
 
     Raises:
-        CertificateError: If there is not exactly one such log, or the time is out of range.
+        CertificateError: Unless there is exactly one such log, with a time in range.
     """
     promise = promise_of(certificate)
     try:
@@ -192,7 +192,7 @@ def promise_of(certificate: Certificate) -> SignedCertificateTimestamp:
     """Return the only timestamp of a certificate transparency log in a certificate.
 
     Raises:
-        CertificateError: If there is not exactly one.
+        CertificateError: Unless there is exactly one.
     """
     from cryptography import x509
 
@@ -277,7 +277,7 @@ def _subject(extensions: Extensions) -> str:
     """Return the only subject. With several, a verifier could choose which one counts.
 
     Raises:
-        CertificateError: If there is not exactly one subject, or it cannot be read.
+        CertificateError: Unless there is exactly one readable subject.
     """
     from cryptography import x509
 

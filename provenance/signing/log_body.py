@@ -164,7 +164,7 @@ def _of_intoto(content: Envelope, entry: LogEntry, maker: _Maker) -> Mapping[str
 
 
 def _only(value: Any, known: set[str]) -> Mapping[str, Any]:
-    """Return the only object in a list, or {} if there is not one or it has unknown members."""
+    """Return the object in a list of one, or {} for anything else or unknown members."""
     if isinstance(value, list) and len(value) == 1 and isinstance(value[0], dict):
         item: Mapping[str, Any] = value[0]
         return item if item.keys() <= known else {}

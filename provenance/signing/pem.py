@@ -68,7 +68,7 @@ def load_public_key(data: bytes, path: str) -> EllipticCurvePublicKey:
     """Return the only public key in PEM `data`; `path` is for messages.
 
     Raises:
-        InputError: If there is not exactly one ECDSA P-256 public key.
+        InputError: Unless there is exactly one ECDSA P-256 public key.
     """
     keys = load_public_keys(data, path)
     if len(keys) > 1:

@@ -50,7 +50,7 @@ class TrustedKey:
         """Return the only key in PEM `data`.
 
         Raises:
-            InputError: If there is not exactly one ECDSA P-256 public key.
+            InputError: Unless there is exactly one ECDSA P-256 public key.
         """
         return cls(path, pem.load_public_key(data, path), period)
 

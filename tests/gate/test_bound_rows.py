@@ -225,10 +225,7 @@ def test_the_position_and_parsing_of_a_row_are_not_compared(
 def test_deferrals_of_phases_without_a_release_are_not_signed(
     repository: Repository, key: KeyPair, rule: str
 ) -> None:
-    repository.add("m")
-    repository.released()
-    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
-    sign_again(bundle, key, lambda s: s["predicate"].update(deferrals=[{"rule": rule}]))
+    sign_otherwise(repository, key, lambda p: p.update(deferrals=[{"rule": rule}]))
     assert codes(repository.verify()) == ["ATT706", "ATT710"]
 
 
