@@ -27,7 +27,10 @@ The keys, in the order in which they take effect:
     error = {...}           # for exit codes 2 and 4: parts of `message`, and one of `help`
     stdout = ["..."]        # parts of the output
 
-The table `defaults` of a file holds the keys of every case that does not have them. A base is a
+The table `defaults` of a file holds the keys of every case that does not have them. With
+`each = [{...}]`, a table is one case for each element: `{NAME}` stands for the member NAME of the
+element, in the name of the table too. `PATHS` has such names for paths that occur often, as
+`{bundle}`. A base is a
 table of `bases.toml` with `about`, `base`, `trust`, `config` and `make`. Its files are in
 `bases/NAME/`, if it has any of its own.
 
@@ -83,6 +86,16 @@ REGISTRY: Final = "model/registry.json"
 _BASES: Final = "bases"
 _DIGEST: Final = re.compile(rb"@sha256:([^@\s]+)@")
 _REPEATED: Final = re.compile(r"@digest:([0-9a-f])@")
+PATHS: Final = {
+    "bundle": "bundles/m.onnx.sigstore.json",
+    "summary": "bundles/registry.json.vsa.sigstore.json",
+    "registry": REGISTRY,
+    "sidecar": "model/m.json",
+    "verdict": "model/ens_seed_flip_PROMOTE.json",
+}
+"""Names of paths in bases and cases."""
+
+_NAME: Final = re.compile(r"\{(\w+)\}")
 _BASE_KEYS: Final = {"about", "base", "config", "make", "trust"}
 _KEYS: Final = _BASE_KEYS | {
     *("baseline", "command", "defer", "env", "error", "exit", "finding", "options", "release"),
@@ -168,7 +181,9 @@ def load_bases(text: str) -> dict[str, Base]:
     bases: dict[str, Base] = {}
     for name, spec in tomllib.loads(text).items():
         _refuse_unknown(name, spec, _BASE_KEYS)
-        bases[name] = Base(name, spec, _named(spec["base"], bases) if "base" in spec else None)
+        bases[name] = Base(
+            name, _replaced(spec, PATHS), _named(spec["base"], bases) if "base" in spec else None
+        )
     return bases
 
 
@@ -181,8 +196,7 @@ def load_cases(text: str, family: str, bases: Mapping[str, Base]) -> list[Case]:
     cases = []
     tables = tomllib.loads(text)
     defaults = tables.pop("defaults", {})
-    for name, table in tables.items():
-        spec = defaults | table
+    for name, spec in _expanded(tables, defaults):
         _refuse_unknown(name, spec, _KEYS)
         if not spec.get("about"):
             raise ValueError(f"{name}: `about` is missing")
@@ -192,6 +206,39 @@ def load_cases(text: str, family: str, bases: Mapping[str, Base]) -> list[Case]:
         spec.setdefault("exit", 2 if "error" in spec else 1 if failing else 0)
         cases.append(Case(name, family, spec, _named(spec.get("base", "model"), bases)))
     return cases
+
+
+def _expanded(
+    tables: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name and the keys of each case of a file."""
+    for name, table in tables.items():
+        shared = defaults | table
+        for element in shared.pop("each", [{}]):
+            names = PATHS | _replaced(element, PATHS)
+            yield _replaced(name, names), _replaced(shared, names)
+
+
+def _replaced(value: Any, names: Mapping[str, Any]) -> Any:
+    """Return a value with `{NAME}` replaced.
+
+    A string that is only a name becomes its value; in a list, the elements of a list.
+    """
+    if isinstance(value, str):
+        whole = _NAME.fullmatch(value)
+        if whole and whole[1] in names:
+            return names[whole[1]]
+        return _NAME.sub(lambda match: str(names.get(match[1], match[0])), value)
+    if isinstance(value, list):
+        replaced: list[Any] = []
+        for element in value:
+            new = _replaced(element, names)
+            is_spread = isinstance(element, str) and isinstance(new, list)
+            replaced += new if is_spread else [new]
+        return replaced
+    if isinstance(value, dict):
+        return {key: _replaced(element, names) for key, element in value.items()}
+    return value
 
 
 def _fails(finding: Mapping[str, Any]) -> bool:
@@ -455,6 +502,14 @@ def _copy(w: Workshop, path: Path, *, of: str) -> None:
     path.write_bytes((w.tree / of).read_bytes())
 
 
+def _download(w: Workshop, path: Path) -> None:
+    """A model with its external data and its bundle, as a consumer downloads them."""
+    for folder, suffix in (("model", ""), ("model", ".data"), ("bundles", ".sigstore.json")):
+        file = w.tree / folder / f"{path.name}{suffix}"
+        if file.exists():
+            shutil.copy(file, path.parent)
+
+
 def _swap(w: Workshop, path: Path, *, other: str) -> None:
     """Two files swapped."""
     mine, theirs = path.read_bytes(), (w.tree / other).read_bytes()
@@ -652,6 +707,7 @@ STEPS: Final[Mapping[str, Callable[..., None]]] = {
     "remove": _remove,
     "move": _move,
     "copy": _copy,
+    "download": _download,
     "swap": _swap,
     "replace": _replace,
     "replace-bytes": _replace_bytes,
