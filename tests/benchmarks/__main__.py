@@ -38,8 +38,6 @@ MEMORY: Final = Path("/dev/shm")
 
 
 class Bench:
-    """The commands to measure, in the folder where the registries are."""
-
     def __init__(self, folder: Path) -> None:
         self.small = folder / "small"
         self.large = folder / "large"
@@ -47,7 +45,6 @@ class Bench:
         self._bin = Path(sys.executable).parent
 
     def tool(self, name: str, *arguments: str | Path, folder: Path) -> Command:
-        """A command of this environment."""
         return Command([self._bin / name, *arguments], folder)
 
     def start(self) -> Iterator[Result]:

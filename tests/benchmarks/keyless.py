@@ -118,7 +118,6 @@ class Bench:
         return min(runs, key=lambda run: run.seconds)
 
     def _sigstore_sign(self) -> float:
-        """Seconds for one `sigstore sign`, the mean of some."""
         began = time.perf_counter()
         for number in range(SAMPLE):
             file = self.folder / f"file{number}"
@@ -194,7 +193,6 @@ class Bench:
 
 
 def main() -> int:
-    """Print the table; the exit status."""
     os.environ |= environment()
     peers = prepare()
     services = Services(

@@ -76,7 +76,6 @@ class Command:
         return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB, output)
 
     def seconds(self) -> float:
-        """The wall time of one run."""
         return self.run().seconds
 
     def printed(self) -> float:
@@ -134,7 +133,6 @@ def memory(command: Command) -> Memory:
 
 
 def _parents() -> dict[int, int]:
-    """The parent of each process."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -116,7 +116,6 @@ def print_table() -> bool:
 
 
 def main() -> int:
-    """Print the table; the exit status."""
     try:
         return 0 if print_table() else 1
     except BenchmarkError as e:

@@ -41,7 +41,6 @@ class Bench:
         self._provenance = Path(sys.executable).with_name("provenance")
 
     def prepare(self) -> None:
-        """Write the registry and release it."""
         module = "tests.benchmarks.many_rows"
         command: list[str | Path] = [sys.executable, "-m", module, self._root, str(ROWS)]
         subprocess.run(command, cwd=REPOSITORY, check=True)
@@ -93,7 +92,6 @@ class Bench:
         return Command([self._provenance, *arguments], self._root).run()
 
     def _files(self) -> list[str]:
-        """Every file of the release."""
         return [line[66:] for line in (self._root / "SUMS").read_text("utf-8").splitlines()]
 
     def _hashing(self) -> float:
@@ -107,7 +105,6 @@ class Bench:
 
     @staticmethod
     def _speed() -> float:
-        """Bytes that are hashed in a second of CPU."""
         began = time.process_time()
         hashlib.sha256(SAMPLE).digest()
         return len(SAMPLE) / (time.process_time() - began)
@@ -121,7 +118,6 @@ class Bench:
 
 
 def main() -> int:
-    """Print the table; the exit status."""
     with tempfile.TemporaryDirectory(prefix="onnx-provenance-summary-") as name:
         bench = Bench(Path(name) / "registry")
         try:

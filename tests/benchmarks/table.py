@@ -38,7 +38,6 @@ def times(what: str, ours: float, against: str, theirs: float, most: float | Non
 
 
 def print_heading() -> None:
-    """Print the heading of the table."""
     sys.stdout.write("| what | measured | against | ratio | target | met |\n")
     sys.stdout.write("| --- | --- | --- | --- | --- | --- |\n")
     sys.stdout.flush()

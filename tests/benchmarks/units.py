@@ -84,7 +84,6 @@ def provenance(root: Path, *arguments: str) -> Command:
 
 
 def plain_loop(root: Path) -> Command:
-    """The yardstick."""
     module = "tests.benchmarks.plain_loop"
     return Command([sys.executable, "-m", module, root], REPOSITORY)
 
@@ -203,7 +202,6 @@ def model_signing_of(root: Path, key: str | Path) -> Command:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table; the exit status."""
     sizes = (int(arguments[0]),) if arguments else SIZES
     try:
         with tempfile.TemporaryDirectory(prefix="onnx-provenance-units-") as name:

@@ -29,7 +29,6 @@ TEXTS: Final = (
 
 
 def json_tree(data: bytes, chance: random.Random) -> bytes:
-    """A few changes to the tree of a JSON document."""
     tree = json.loads(data)
     for _ in range(chance.randint(1, 4)):
         places = list(_places(tree))
@@ -42,7 +41,6 @@ def json_tree(data: bytes, chance: random.Random) -> bytes:
 
 
 def text(data: bytes, chance: random.Random) -> bytes:
-    """A few changes to the text of a document."""
     found = data.decode("utf-8", "replace")
     for _ in range(chance.randint(1, 4)):
         start = chance.randint(0, len(found))
@@ -73,7 +71,6 @@ def lines(data: bytes, chance: random.Random) -> bytes:
 
 
 def raw(data: bytes, chance: random.Random) -> bytes:
-    """A few changes to bytes."""
     found = bytearray(data)
     for _ in range(chance.randint(1, 6)):
         at = chance.randint(0, len(found))

@@ -36,7 +36,6 @@ _Result = TypeVar("_Result")
 
 
 def each(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """Call `work` for several items at the same time, and return the results."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(work, items))
 
@@ -52,8 +51,6 @@ class Draft:
 
 @dataclass(frozen=True)
 class Cosign:
-    """cosign with its own home folder."""
-
     binary: Path
     home: Path
 
@@ -70,7 +67,6 @@ class Cosign:
         return done.returncode, done.stderr
 
     def verify_blob(self, key: Path, bundle: Path, file: Path) -> str | None:
-        """Return None if `cosign verify-blob` accepts, else its error."""
         return self._verify("verify-blob", bundle, file, *_by_key(key))
 
     def verify_attestation(self, key: Path, bundle: Path, file: Path, kind: str) -> str | None:
@@ -79,7 +75,6 @@ class Cosign:
         return self._verify(command, bundle, file, *_by_key(key), "--type", kind)
 
     def verify(self, command: str, claim: Claim, by: Credential, *more: str) -> str | None:
-        """Return None if `cosign COMMAND` accepts a claim, else its error."""
         if isinstance(by, Key):
             return self._verify(command, claim.bundle, claim.file, *_by_key(by.public), *more)
         options = (
@@ -100,7 +95,6 @@ class Cosign:
         return None if status == 0 else error
 
     def sign(self, drafts: Sequence[Draft], by: Credential) -> None:
-        """Sign each draft with `cosign sign-blob` or `attest-blob --statement`."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             if isinstance(by, Key):
@@ -148,15 +142,12 @@ class CosignSigner:
 
     @property
     def public_key(self) -> Path:
-        """Return the public key as cosign wrote it."""
         return self.folder / "cosign.pub"
 
     def sign_blob(self, file: Path, bundle: Path) -> Path:
-        """Make a message signature over `file` with `cosign sign-blob`."""
         return self.sign(Draft(file, bundle))
 
     def attest(self, statement: Path, bundle: Path) -> Path:
-        """Make a DSSE envelope with `statement` with `cosign attest-blob --statement`."""
         return self.sign(Draft(statement, bundle, statement=True))
 
     def sign(self, draft: Draft) -> Path:
@@ -176,7 +167,6 @@ class SigstorePython:
 
     @property
     def version(self) -> str:
-        """Return the installed version."""
         return importlib.metadata.version("sigstore")
 
     def verify(self, claims: Sequence[Claim], by: Identity) -> list[str | None]:
@@ -202,7 +192,6 @@ class SigstorePython:
         return self._run(by, "verify", "identity", "--offline", *policy, *files)
 
     def sign(self, file: Path, bundle: Path, by: Identity) -> None:
-        """Sign files with `sigstore sign`."""
         error = self._run(by, "sign", "--bundle", bundle, file, token=by.instance.token())
         assert error is None, error
 
@@ -226,7 +215,6 @@ class SigstoreJs:
     node_modules: Path
 
     def version(self, package: str) -> str:
-        """Return the version of one of its packages."""
         found = self.node_modules / "@sigstore" / package / "package.json"
         version: str = json.loads(found.read_bytes())["version"]
         return version
@@ -247,7 +235,6 @@ class SigstoreJs:
         return results
 
     def sign(self, drafts: Sequence[Draft], by: Credential) -> None:
-        """Sign all drafts in one process."""
         jobs = [
             {"artifact": str(d.file), "bundle": str(d.bundle), "statement": d.statement}
             for d in drafts

@@ -44,8 +44,6 @@ class GoProgram:
     pins: Path
 
     def build(self) -> Path:
-        """Build the program if it is missing, and return its path."""
-
         def build(folder: Path) -> None:
             go = _tool("go", f"Install Go 1.26 or newer: {self.name} is built from its module.")
             flags = f"-X {VERSION_VARIABLE}={self.version}"

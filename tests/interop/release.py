@@ -62,7 +62,6 @@ class Released:
 
     @property
     def registry(self) -> Path:
-        """The registry file."""
         return self.root / "model" / "registry.json"
 
     @property
@@ -102,17 +101,14 @@ class Release(Released):
 
 
 def keys_by_hint(public_key: Path) -> dict[str, str]:
-    """Return a public key by its hint, as base64 of its DER."""
     return {hint_of(public_key): base64.b64encode(der_of(public_key)).decode()}
 
 
 def payload_of(bundle: Path) -> bytes:
-    """The payload of a DSSE bundle."""
     return base64.b64decode(json.loads(bundle.read_bytes())["dsseEnvelope"]["payload"])
 
 
 def statement_of(bundle: Path) -> dict[str, Any]:
-    """The statement of a DSSE bundle."""
     statement: dict[str, Any] = json.loads(payload_of(bundle))
     return statement
 
@@ -123,7 +119,6 @@ def sha256_of(file: Path) -> str:
 
 
 def der_of(public_key: Path) -> bytes:
-    """The DER SubjectPublicKeyInfo of a PEM public key."""
     return serialization.load_pem_public_key(public_key.read_bytes()).public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )

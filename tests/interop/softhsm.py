@@ -27,7 +27,6 @@ class Token:
 
     @classmethod
     def make(cls, softhsm: SoftHsm, folder: Path) -> Token:
-        """Make a new token."""
         tokens = folder / "tokens"
         tokens.mkdir(parents=True)
         settings = folder / "softhsm2.conf"

@@ -74,7 +74,6 @@ def bundle(
     statement: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The bundle of a client over the file or the statement about it."""
     about: bool = request.param
     folder = tmp_path_factory.mktemp("bundle")
     made = folder / "bundle.sigstore.json"

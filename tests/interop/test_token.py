@@ -45,8 +45,6 @@ def unsigned(tmp_path: Path, public_key: Path, model_as_it_is: Path) -> Release:
 
 @pytest.fixture
 def sign(unsigned: Release, token: Token) -> Run:
-    """Run `provenance release` with the token."""
-
     def run(
         uri: str | None = None, *more: str | Path, **environment: str
     ) -> subprocess.CompletedProcess[str]:

@@ -58,7 +58,6 @@ class Known:
 
 
 def known(file: Path = FILE) -> Sequence[Known]:
-    """The entries of the file."""
     table = tomllib.loads(file.read_text("utf-8"))
     return [
         Known(e["file"], e["was"], frozenset(e["becomes"]), e["why"])

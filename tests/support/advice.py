@@ -85,7 +85,6 @@ class Scene:
 
     @property
     def registry(self) -> Path:
-        """The registry."""
         return self.tree / "model" / "registry.json"
 
     def run(self, *arguments: str) -> Result:
@@ -201,14 +200,12 @@ def put_back(*names: str) -> Step:
 
 
 def about_back(scene: Scene, finding: Finding) -> None:
-    """Put the file back that the finding is about."""
     target = scene.tree / finding["about"]
     target.unlink(missing_ok=True)
     shutil.copyfile(scene.before / finding["about"], target)
 
 
 def removed(scene: Scene, finding: Finding) -> None:
-    """Remove the file of the finding."""
     (scene.tree / finding["path"]).unlink()
 
 
@@ -225,7 +222,6 @@ def deferred(scene: Scene, finding: Finding) -> None:
 
 
 def defer(rule: str, about: str) -> Step:
-    """Declare a deferral."""
     text = f"""
 [[deferral]]
 rule = "{rule}"
@@ -313,6 +309,5 @@ _SCHEMA: Final[Mapping[str, Any]] = {
 
 
 def assert_valid(registry: Path) -> None:
-    """Require that a registry is valid by the schema."""
     errors = Draft202012Validator(_SCHEMA).iter_errors(json.loads(registry.read_text("utf-8")))
     assert [e.message for e in errors] == []

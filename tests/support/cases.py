@@ -153,7 +153,6 @@ class Case:
 
     @property
     def findings(self) -> list[Mapping[str, Any]]:
-        """The findings that the case expects."""
         return list(self.spec.get("finding", []))
 
     @property
@@ -283,7 +282,6 @@ def all_cases() -> Sequence[Case]:
 
 
 def case_named(name: str) -> Case:
-    """Return the one case of a name."""
     (case,) = (case for case in all_cases() if case.name == name)
     return case
 
@@ -427,14 +425,12 @@ def _runnable(w: Workshop, path: Path, *, recipe: str) -> None:
 
 
 def _without(w: Workshop, path: Path, field: str) -> None:
-    """A model without one field of the message."""
     message = models.proto()
     message.ClearField(field)
     path.write_bytes(message.SerializeToString())
 
 
 def _write(w: Workshop, path: Path, text: str) -> None:
-    """A text file."""
     path.write_text(w.fill(text), "utf-8")
 
 
@@ -455,7 +451,6 @@ def _repeat(w: Workshop, path: Path, *, before: str, text: str, times: int, afte
 
 
 def _nest(w: Workshop, path: Path, *, before: str, depth: int, after: str) -> None:
-    """Nested arrays."""
     path.write_text(before + "[" * depth + "]" * depth + after, "utf-8")
 
 
@@ -488,7 +483,6 @@ def _symlink(w: Workshop, path: Path, *, target: str) -> None:
 
 
 def _remove(w: Workshop, path: Path) -> None:
-    """A file removed."""
     path.unlink()
 
 
@@ -523,7 +517,6 @@ def _replace(w: Workshop, path: Path, *, old: str, new: str) -> None:
 
 
 def _replace_bytes(w: Workshop, path: Path, *, old: str, new: str) -> None:
-    """The one occurrence of bytes replaced, both in hex."""
     content, before = path.read_bytes(), bytes.fromhex(old)
     assert content.count(before) == 1
     path.write_bytes(content.replace(before, bytes.fromhex(new)))
@@ -536,7 +529,6 @@ def _key(w: Workshop, path: Path, *, type: str) -> None:
 
 
 def _private(w: Workshop, path: Path, *, type: str) -> None:
-    """A private key of a type of `keys.PRIVATE`."""
     path.write_bytes(keys.PRIVATE[type]())
 
 
@@ -757,7 +749,6 @@ def dsse_bundle(
 
 
 def message_bundle(content: bytes, signer: KeyPair, *, digest: bool = True) -> dict[str, Any]:
-    """A bundle with a plain signature over `content`."""
     message: dict[str, Any] = {"signature": base64.b64encode(signer.sign(content)).decode()}
     if digest:
         raw = base64.b64encode(bytes.fromhex(sha256(content))).decode()

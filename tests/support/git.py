@@ -40,7 +40,6 @@ class GitRepository:
         return cls(root)
 
     def run(self, *arguments: str) -> str:
-        """What a command prints; it must succeed."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
         done = subprocess.run(
             ["git", *arguments],

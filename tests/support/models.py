@@ -113,7 +113,6 @@ def proto(
 
 
 def data(size: int = 24, salt: int = 0) -> bytes:
-    """Bytes of an external-data file."""
     return bytes((salt + i) % 251 for i in range(size))
 
 

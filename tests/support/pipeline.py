@@ -60,7 +60,6 @@ class Pipeline:
 
     @property
     def notes(self) -> Path:
-        """A file that no row names."""
         return self.repository.path("notes.txt")
 
     def key(self, name: str) -> KeyPair:
@@ -79,12 +78,10 @@ class Pipeline:
         self.repository.save()
 
     def write_layout(self, by: str = "owner") -> None:
-        """What the owner does, once."""
         done = self.cli("layout", "--signer", self.key(by).signer, "--output", self.layout)
         assert done.code == 0, done.err
 
     def cli(self, *args: str | Path) -> Result:
-        """A command in the repository."""
         return run_cli(*args, cwd=self.root)
 
     def do(self, step: str, by: str | None = None, change: Change | None = None) -> None:
@@ -107,7 +104,6 @@ class Pipeline:
             self.do(step)
 
     def link(self, step: str, by: str | None = None) -> Path:
-        """The link of a step."""
         (found,) = self.links.glob(f"{step}.{self.key_id(by or _BY[step])[:8]}.link")
         return found
 

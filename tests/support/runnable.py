@@ -35,7 +35,6 @@ def model(
     opset: int = 17,
     domains: Sequence[str] = (),
 ) -> bytes:
-    """A model of these nodes; `constants` are its initializers."""
     weights = [numpy_helper.from_array(v, n) for n, v in (constants or {}).items()]
     made = helper.make_model(
         helper.make_graph(list(nodes), "tests", list(inputs), list(outputs), weights),
@@ -132,7 +131,6 @@ def for_pictures(size: int) -> bytes:
 
 
 def into_a_sequence() -> bytes:
-    """A model that gives a sequence."""
     return model(
         [node("SequenceConstruct", ["x", "x"], ["y"])],
         [tensor("x", FLOAT, ["batch", 6])],

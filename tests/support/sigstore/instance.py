@@ -144,7 +144,6 @@ class Instance:
         key: AnyKey | None = None,
         version: str = "0.3",
     ) -> Bundle:
-        """A bundle with a signature over `content`."""
         key = key or new_key()
         signature = sign(key, content)
         details, over = algorithm_of(key)
@@ -166,7 +165,6 @@ class Instance:
         return _bundle(version, certificate, entry, stamps) | {"messageSignature": message}
 
     def trusted_root(self) -> dict[str, Any]:
-        """The trusted root, as JSON to be changed."""
         period = {"start": rfc3339(self.fulcio.start), "end": rfc3339(self.fulcio.end)}
         return {
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
@@ -191,7 +189,6 @@ class Instance:
         }
 
     def write_root(self, path: Path) -> Path:
-        """Writes the trusted root."""
         path.write_text(json.dumps(self.trusted_root()), "utf-8")
         return path
 
