@@ -76,12 +76,7 @@ class Bench:
         one = Command([python, *module, "rows", self.large, "large_0"], REPOSITORY)
         two = Command([python, *module, "rows", self.large, "large_0", "large_1"], REPOSITORY)
         ours, theirs, start, single, double = best(
-            LARGE_ROUNDS,
-            file.printed,
-            openssl.seconds,
-            nothing.seconds,
-            one.printed,
-            two.printed,
+            LARGE_ROUNDS, file.printed, openssl.seconds, nothing.seconds, one.printed, two.printed
         )
         size = data.stat().st_size
         yield _speeds("SHA-256 of 2 GiB", size / ours, "`openssl dgst`", size / (theirs - start))

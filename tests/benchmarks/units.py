@@ -134,11 +134,7 @@ def least(rows: int, *commands: Command) -> Iterator[tuple[float, float]]:
 
 
 def _compared(
-    what: str,
-    ours: tuple[float, float],
-    against: str,
-    theirs: tuple[float, float],
-    most: float,
+    what: str, ours: tuple[float, float], against: str, theirs: tuple[float, float], most: float
 ) -> Result:
     line = times(what, ours[0], against, theirs[0], most)
     return replace(

@@ -338,8 +338,8 @@ def links() -> dict[str, Any]:
 FOUND: Final[Corpus] = {
     "certificate": {
         # `cryptography` only warns of a serial number that RFC 5280 forbids.
-        "serial-zero.der": certificate().replace(b"\x02\x01\x01", b"\x02\x01\x00", 1),
-    },
+        "serial-zero.der": certificate().replace(b"\x02\x01\x01", b"\x02\x01\x00", 1)
+    }
 }
 """Documents that the fuzzer has found, by target and description."""
 

@@ -55,11 +55,7 @@ def test_every_client_accepts_every_file_of_every_bundle(
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_every_client_refuses_a_statement_with_one_byte_changed(
-    clients: Clients,
-    client: str,
-    identity: Identity,
-    keyless_reference: Released,
-    tmp_path: Path,
+    clients: Clients, client: str, identity: Identity, keyless_reference: Released, tmp_path: Path
 ) -> None:
     claims = {c.predicate_type: c for c in keyless_reference.claims}
     for claim in claims.values():

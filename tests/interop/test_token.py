@@ -12,12 +12,7 @@ import pytest
 from tests.interop.clients import Cosign, SigstoreJs
 from tests.interop.instance.instance import Instance
 from tests.interop.peers import Peers
-from tests.interop.release import (
-    Release,
-    make_unsigned,
-    provenance,
-    with_one_byte_changed,
-)
+from tests.interop.release import Release, make_unsigned, provenance, with_one_byte_changed
 from tests.interop.softhsm import LABEL, PIN, Token
 
 pytestmark = pytest.mark.interop

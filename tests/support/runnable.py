@@ -50,11 +50,7 @@ def model(
 
 
 def identity(
-    dtype: int = FLOAT,
-    shape: Shape = ("batch", 6),
-    gives: Shape = ("batch", 6),
-    *,
-    opset: int = 17,
+    dtype: int = FLOAT, shape: Shape = ("batch", 6), gives: Shape = ("batch", 6), *, opset: int = 17
 ) -> bytes:
     """A model that gives its input `x` as `y`, which it declares to be of the shape `gives`."""
     nodes = [node("Identity", ["x"], ["y"])]

@@ -245,10 +245,6 @@ def _described(
 
 def _cosign(binary: Path, folder: Path, *arguments: str | Path) -> None:
     done = subprocess.run(
-        [binary, *arguments],
-        env={"HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
+        [binary, *arguments], env={"HOME": str(folder)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr

@@ -14,16 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.support.sigstore.ca import (
-    AnyKey,
-    Fulcio,
-    Request,
-    algorithm_of,
-    der,
-    new_key,
-    sign,
-    uri,
-)
+from tests.support.sigstore.ca import AnyKey, Fulcio, Request, algorithm_of, der, new_key, sign, uri
 from tests.support.sigstore.rekor import Rekor, RekorV1, RekorV2, b64
 from tests.support.sigstore.tsa import TimestampAuthority
 
