@@ -25,6 +25,7 @@ ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTEC
 
 KIB = 1 << 10
 MIB = 1 << 20
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class BenchmarkError(Exception):
@@ -81,6 +82,16 @@ class Command:
     def printed(self) -> float:
         """The seconds that the command itself measured and printed."""
         return float(self.run().output)
+
+
+def provenance(root: Path, *arguments: str | Path) -> Command:
+    """The `provenance` that `python` imports, run in a registry."""
+    return Command([sys.executable, "-P", "-m", "provenance", *arguments], root)
+
+
+def benchmark(name: str, *arguments: str | Path) -> Command:
+    """A module of this package."""
+    return Command([sys.executable, "-m", f"tests.benchmarks.{name}", *arguments], REPOSITORY)
 
 
 def best(rounds: int, *measures: Callable[[], float]) -> tuple[float, ...]:
