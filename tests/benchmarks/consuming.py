@@ -6,7 +6,7 @@ without the start of the interpreter and the imports.
 
 - `make` writes the model and releases it;
 - `hash` hashes the external data, as every verification has to;
-- `plain` loads and runs the model with onnxruntime alone, verified by nobody;
+- `plain` loads and runs the model with onnxruntime alone, unverified;
 - `open` is `open_model`;
 - `verified` loads and runs the verified model.
 

@@ -48,7 +48,7 @@ class Shape:
 
 
 def write(root: Path, shape: Shape) -> None:
-    """Write the registry of `shape` with its configuration, in which nobody is trusted."""
+    """Write the registry of `shape` with a configuration without trusted keys."""
     folder = root / "model"
     folder.mkdir(parents=True)
     templates = {kind: _template(kind) for kind in ("plain", "external")}

@@ -94,7 +94,7 @@ def bundle(
     return made
 
 
-def test_it_is_verified_and_other_bytes_are_not(
+def test_bundle_is_verified_and_other_bytes_are_refused(
     bundle: Path, artifact: Path, identity: Identity, tmp_path: Path
 ) -> None:
     copy = tmp_path / artifact.name
@@ -112,7 +112,7 @@ def test_it_is_verified_and_other_bytes_are_not(
     assert conformance.verify(copy, bundle, identity) is not None
 
 
-def test_inspect_shows_who_when_and_what(
+def test_inspect_shows_signer_time_and_content(
     bundle: Path, signer: str, identity: Identity, artifact: Path, tmp_path: Path
 ) -> None:
     done = provenance(tmp_path, "inspect", bundle, "--format", "json")

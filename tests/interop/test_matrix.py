@@ -23,6 +23,6 @@ def test_what_every_client_signs_is_accepted(matrix: Matrix) -> None:
     assert answers.count(Answer.ACCEPTED) == 18
 
 
-def test_the_page_says_what_was_measured(matrix: Matrix, versions: dict[str, str]) -> None:
+def test_the_page_shows_the_measured_results(matrix: Matrix, versions: dict[str, str]) -> None:
     text = PAGE.read_text("utf-8")
     assert text == page_with(text, matrix, versions), "run `make interop-docs`, and look at it"

@@ -66,7 +66,7 @@ def known(file: Path = FILE) -> Sequence[Known]:
 
 
 def unexplained(results: Iterable[Result], entries: Sequence[Known]) -> list[Result]:
-    """The survivors of which no entry speaks."""
+    """Return the survivors without an entry."""
     survived = [r for r in results if r.killer is None]
     return [r for r in survived if not any(k.fits(r) for k in entries)]
 

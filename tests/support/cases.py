@@ -312,7 +312,7 @@ class Workshop:
         return text
 
     def lay_out(self, case: Case, before: Path | None = None) -> None:
-        """Make the files of the case, release them if the case says so, and make its last edits.
+        """Make the files of the case, release them if it says `release`, and make its last edits.
 
         With `before`, a copy of the tree as it is before `then` is kept there.
         """

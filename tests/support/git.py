@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A git repository for tests, untouched by the configuration of whoever runs them."""
+"""A git repository that ignores the git configuration of the user."""
 
 from __future__ import annotations
 

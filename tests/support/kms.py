@@ -41,7 +41,7 @@ def aws(key: KeyPair, status: int = 200) -> Iterator[dict[str, str]]:
         yield {
             "AWS_ENDPOINT_URL_KMS": f"http://{HOST}:{port}",
             "AWS_DEFAULT_REGION": "eu-central-1",
-            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_ACCESS_KEY_ID": "unused",
             "AWS_SECRET_ACCESS_KEY": "none",
             "AWS_MAX_ATTEMPTS": "1",
             "AWS_EC2_METADATA_DISABLED": "true",

@@ -63,13 +63,13 @@ class Pipeline:
         return self.repository.path("notes.txt")
 
     def key(self, name: str) -> KeyPair:
-        """The key pair of somebody, made when it is first asked for."""
+        """Return the key pair of a functionary, and make it if it is missing."""
         if name not in self.keys:
             self.keys[name] = make_pair(self.outside / "keys", name)
         return self.keys[name]
 
     def configure(self, layout: str) -> None:
-        """Write `[layout]`. Keys in it are NAME.pub in keys/, for whoever is named."""
+        """Write `[layout]`. Its keys are the files NAME.pub in keys/."""
         folder = self.root / "keys"
         folder.mkdir(exist_ok=True)
         for name in ("builder", "ci", "second"):
@@ -108,7 +108,7 @@ class Pipeline:
         return found
 
     def key_id(self, name: str) -> str:
-        """The id of somebody's key, as in-toto computes it."""
+        """Return the id of a key, as in-toto computes it."""
         return functionary_id(self.key(name))
 
     def forge(self, path: Path, change: Callable[[dict[str, Any]], object], by: str) -> None:

@@ -15,7 +15,7 @@ INT64: Final = TensorProto.INT64
 BOOL: Final = TensorProto.BOOL
 
 FOREVER: Final = 2**62
-"""Rounds of a loop that nobody waits for."""
+"""Rounds of a loop that takes too long."""
 
 HUGE: Final = 2**40
 """Elements of a tensor that no memory holds."""

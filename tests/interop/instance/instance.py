@@ -109,7 +109,7 @@ class _Starter:
         # JSON is YAML; the comment keeps Fulcio from reading it as JSON, whose keys it spells
         # otherwise.
         identities.write_text(f"# YAML\n{json.dumps(_identities(issuer_url))}\n", "utf-8")
-        # Through a file: a password in the arguments is readable by everybody on the machine.
+        # Through a file: every user of the machine can read the arguments.
         settings = self.folder / "fulcio.json"
         settings.write_text(json.dumps({"fileca-key-passwd": authorities.CA_PASSWORD}), "utf-8")
         command: list[str | Path] = [

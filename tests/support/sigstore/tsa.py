@@ -50,7 +50,7 @@ class TimestampAuthority:
         function: hashes.HashAlgorithm | None = None,
         carried: Sequence[x509.Certificate] | None = None,
     ) -> bytes:
-        """The same over the digest of a signature, which is all that an authority is told.
+        """A response over the digest of a signature.
 
         It signs with another hash `function`, and its answer has the certificates `carried`, in
         their order, if these are given.
