@@ -1,14 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speed and memory, as ratios in one run on this machine: `make bench`.
+"""Speed and memory as ratios on this machine: `make bench`.
 
-Prints a Markdown table. Nothing here is part of the tests: a ratio on a busy machine is not a
-verdict on a change. Exit status 1 says that a target was missed.
-
-The last lines are those of `tests.benchmarks.units`: 2,000 and 10,000 rows against a plain loop. A
-second table is that of `tests.benchmarks.scale`: `check` of 100, 1,000 and 10,000 rows.
-
-Times are the least of several fresh processes, with the files in the page cache. The registries
-are generated in a temporary folder (set TMPDIR to choose the disk; 8 GiB) and removed.
+The registries are generated in a temporary folder (set TMPDIR to choose the disk; 8 GiB). A ratio
+on a busy machine says nothing about a change. The exit status is 1 if a target was missed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signing and verifying 1,000 rows with an identity: `python -m tests.benchmarks.keyless`.
 
-Against a real Sigstore instance on loopback, the one of the interoperability tests. Prints a
-Markdown table. Exit status 1 says that a target was missed.
+It needs the Sigstore instance on loopback of the interoperability tests.
 """
 
 from __future__ import annotations

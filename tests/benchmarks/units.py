@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many rows signed with a key, against a plain loop: `python -m tests.benchmarks.units`.
+"""Many signed rows against a plain loop: `python -m tests.benchmarks.units [ROWS [DIR]]`
 
-`python -m tests.benchmarks.units 2000` measures 2,000 rows alone, and a second argument names a
-folder in which the released registries are kept for the next run, as `rows2000`. They are
-released by the `provenance` that is measured. Exit status 1 says that a target was missed.
-
-The yardstick is `tests.benchmarks.plain_loop`. Both run as whole processes that may use one core,
-and then two. `model_signing` and `provenance` are compared on all cores. Ratios are of wall time;
-the seconds of CPU in parentheses mean more where a machine is busy with other work.
+The released registries are kept in DIR for the next run. Ratios are of wall time; the seconds of
+CPU in parentheses mean more on a busy machine.
 """
 
 from __future__ import annotations

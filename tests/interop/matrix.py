@@ -104,12 +104,7 @@ class Clients:
 
 @dataclass
 class Matrix:
-    """The results.
-
-    Attributes:
-        ours: Whether a client accepts what we sign: by document, way of signing, and client.
-        theirs: Whether we accept what a client signs: by client, way of signing, and document.
-    """
+    """The answers: `ours` of clients to what we sign, `theirs` of us to what clients sign."""
 
     ours: dict[tuple[Document, str, str], Answer] = field(default_factory=dict)
     theirs: dict[tuple[str, str, Document], Answer] = field(default_factory=dict)

@@ -67,17 +67,10 @@ def vault(key: KeyPair, status: int = 200) -> Iterator[dict[str, str]]:
 
 @dataclass
 class FakeClient:
-    """What `securesystemslib` calls in the place of a client that is not installed here.
+    """A client of `SIGNER_FOR_URI_SCHEME`, in place of one that is not installed.
 
-    It is put into `SIGNER_FOR_URI_SCHEME`, where that library lets anybody add signers.
-
-    Attributes:
-        opening, signing: Raised when it is opened, or when it is to sign.
-        secret: What it asks for whenever it signs, as tokens do.
-        asked: What it asked for, with the answers.
-        opened: The URIs that it was opened with.
-        signed: How often it was to sign.
-        during: Called in the middle of signing.
+    `opening` and `signing` are raised when the client is opened or signs. `secret` is the name of a
+    secret that it asks for whenever it signs. The client calls `during` while it signs, and counts.
     """
 
     key: KeyPair

@@ -150,12 +150,9 @@ def link(to: str) -> Change:
 
 
 def reexport(seed: int, edit: Callable[[Any], None] | None = None, **options: Any) -> Change:
-    """Another graph of a seed, with the digests in row, sidecar and manifest that it has.
+    """Another graph of a seed, with its digest in row, sidecar and manifest.
 
-    Args:
-        seed: Which seed.
-        edit: What is changed in the message that the options give.
-        options: Those of `tests.support.models.model`.
+    `edit` changes the graph that `options`, those of `models.model`, give.
     """
 
     def change(path: Path) -> None:

@@ -45,10 +45,8 @@ class Services:
 class Instance:
     """A running instance, and the files with which clients find and trust it.
 
-    Attributes:
-        trusted_root, signing_config: As `cosign trusted-root create` and `signing-config create`
-            write them.
-        trust_config: Both together, as sigstore-python takes them.
+    `trust_config` has the trusted root and the signing configuration, as sigstore-python takes
+    them.
     """
 
     fulcio: str

@@ -166,13 +166,10 @@ def claim(number: int, value: str, *, raw: bool | None = None) -> x509.Unrecogni
 
 @dataclass
 class Request:
-    """What a certificate is asked for. A test changes what it wants to be wrong.
+    """What a certificate is asked for. A test changes a part of it.
 
-    Attributes:
-        names: The subject alternative names.
-        claims: Fulcio's extensions by the last number of their OID.
-        extensions: More extensions, each with whether it is critical.
-        logged: When it was logged, in milliseconds; when it was issued by default.
+    `claims` are Fulcio's extensions by the last number of their OID; each of `extensions` has
+    whether it is critical; `logged` is in milliseconds, and by default the time of issue.
     """
 
     names: list[x509.GeneralName]

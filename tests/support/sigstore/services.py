@@ -63,14 +63,7 @@ Fault = Callable[[Request, Callable[[Request], Answer]], Answer]
 
 @dataclass
 class Services:
-    """A running instance.
-
-    Attributes:
-        faults: What goes wrong, by service. May be changed at any time.
-        requests: How often each was asked.
-        certificates: How many were issued.
-        rekor: Which version of the log the signing configuration names.
-    """
+    """A running instance, with faults by service, and counts of requests and certificates."""
 
     instance: Instance
     rekor: Literal[1, 2] = 2
