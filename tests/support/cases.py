@@ -424,7 +424,7 @@ def _runnable(w: Workshop, path: Path, *, recipe: str) -> None:
     path.write_bytes(runnable.RECIPES[recipe]())
 
 
-def _without(w: Workshop, path: Path, field: str) -> None:
+def _model_without(w: Workshop, path: Path, field: str) -> None:
     message = models.proto()
     message.ClearField(field)
     path.write_bytes(message.SerializeToString())
@@ -528,7 +528,7 @@ def _key(w: Workshop, path: Path, *, type: str) -> None:
     path.write_bytes(of_the_run.public.read_bytes() if of_the_run else keys.PUBLIC[type]())
 
 
-def _private(w: Workshop, path: Path, *, type: str) -> None:
+def _private_key(w: Workshop, path: Path, *, type: str) -> None:
     path.write_bytes(keys.PRIVATE[type]())
 
 
@@ -629,7 +629,7 @@ def _countersign(w: Workshop, path: Path, *, of: str, by: str = "second") -> Non
     path.write_text(json.dumps(dsse_bundle(payload, signer)), "utf-8")
 
 
-def _blob(w: Workshop, path: Path, *, of: str, digest: bool = True) -> None:
+def _sign_blob(w: Workshop, path: Path, *, of: str, digest: bool = True) -> None:
     """A plain signature over the bytes of a file, as `cosign sign-blob` writes it."""
     content = (w.tree / of).read_bytes()
     path.write_text(json.dumps(message_bundle(content, w.key, digest=digest)), "utf-8")
@@ -682,43 +682,13 @@ def functionary_id(key: KeyPair) -> str:
     return added["keyid"]
 
 
-STEPS: Final[Mapping[str, Callable[..., None]]] = {
-    "model": _model,
-    "runnable": _runnable,
-    "model-without": _without,
-    "write": _write,
-    "bytes": _bytes,
-    "size": _size,
-    "repeat": _repeat,
-    "nest": _nest,
-    "truncate": _truncate,
-    "append": _append,
-    "fifo": _fifo,
-    "dir": _dir,
-    "symlink": _symlink,
-    "remove": _remove,
-    "move": _move,
-    "copy": _copy,
-    "download": _download,
-    "swap": _swap,
-    "replace": _replace,
-    "replace-bytes": _replace_bytes,
-    "key": _key,
-    "private-key": _private,
-    "json": _json,
-    "sidecar": _sidecar,
-    "row": _row,
-    "add-row": _add_row,
-    "remove-row": _remove_row,
-    "statement": _statement,
-    "countersign": _countersign,
-    "sign-blob": _blob,
-    "layout": _layout,
-    "record": _record,
-    "signed": _signed,
-    "relink": _relink,
-    "disagree": _disagree,
-}
+_FUNCTIONS: Final[tuple[Callable[..., None], ...]] = (
+    *(_model, _runnable, _model_without, _write, _bytes, _size, _repeat, _nest, _truncate),
+    *(_append, _fifo, _dir, _symlink, _remove, _move, _copy, _download, _swap, _replace),
+    *(_replace_bytes, _key, _private_key, _json, _sidecar, _row, _add_row, _remove_row),
+    *(_statement, _countersign, _sign_blob, _layout, _record, _signed, _relink, _disagree),
+)
+STEPS: Final = {f.__name__[1:].replace("_", "-"): f for f in _FUNCTIONS}
 """The kinds of edits. Their first arguments are the workshop and the path."""
 
 _OF_JSON: Final = {"json", "statement", "signed"}
