@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from tests.interop.command import run
 from tests.interop.credentials import Credential, Identity, Key
 from tests.interop.instance.instance import Instance
 from tests.interop.peers import HERE
-from tests.interop.release import Claim, environment, hint_of, keys_by_hint
+from tests.interop.release import Claim, environment, hint_of, keys_by_hint, refusal_of
 
 EMPTY_SIGNING_CONFIG: Final = '{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json"}'
 EMPTY_TRUSTED_ROOT: Final = (
@@ -204,7 +203,7 @@ class SigstorePython:
     def _run(self, by: Identity, *arguments: str | Path, token: str | None = None) -> str | None:
         identity = {} if token is None else {"SIGSTORE_IDENTITY_TOKEN": token}
         trust = ("--trust-config", by.instance.trust_config)
-        return run([sys.executable, "-m", "sigstore", *trust, *arguments], identity)
+        return refusal_of([sys.executable, "-m", "sigstore", *trust, *arguments], identity)
 
 
 @dataclass(frozen=True)

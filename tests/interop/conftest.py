@@ -12,7 +12,6 @@ from tests.interop.clients import Cosign, CosignSigner, SigstoreJs, SigstorePyth
 from tests.interop.credentials import Credential, Identity, Key
 from tests.interop.instance.instance import Instance, Services, running
 from tests.interop.matrix import Clients, Matrix, measure
-from tests.interop.page import versions_of
 from tests.interop.peers import Peers, prepare
 from tests.interop.release import (
     Release,
@@ -56,11 +55,6 @@ def model_as_it_is(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def production_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return export(tmp_path_factory.mktemp("production") / "model")
-
-
-@pytest.fixture(scope="session")
-def versions(peers: Peers, clients: Clients) -> dict[str, str]:
-    return versions_of(peers, clients)
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -182,6 +182,14 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     }
     closed |= dict.fromkeys(("no_proxy", "NO_PROXY"), "localhost,127.0.0.1")
     return kept | closed | dict(extra or {})
+
+
+def refusal_of(command: Sequence[str | Path], more: Mapping[str, str]) -> str | None:
+    """Return None if the command succeeds, else its standard error."""
+    done = subprocess.run(
+        command, env=environment(more), capture_output=True, text=True, check=False
+    )
+    return None if done.returncode == 0 else done.stderr or f"exit {done.returncode}"
 
 
 def export(model: Path, *, production: bool = True) -> Path:
