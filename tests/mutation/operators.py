@@ -51,18 +51,10 @@ _ARITHMETIC: Final[Mapping[str, Sequence[str]]] = {
     "BitAnd": ("BitOr",),
 }
 _OTHERS: Final = (
-    "AddNot",
-    "ExceptionReplacer",
-    "NumberReplacer",
-    "ReplaceAndWithOr",
-    "ReplaceBreakWithContinue",
-    "ReplaceContinueWithBreak",
-    "ReplaceFalseWithTrue",
-    "ReplaceOrWithAnd",
-    "ReplaceTrueWithFalse",
-    "ReplaceUnaryOperator_Delete_Not",
-    "ReplaceUnaryOperator_Delete_USub",
-    "ZeroIterationForLoop",
+    *("AddNot", "ExceptionReplacer", "NumberReplacer", "ZeroIterationForLoop"),
+    *("ReplaceAndWithOr", "ReplaceOrWithAnd", "ReplaceFalseWithTrue", "ReplaceTrueWithFalse"),
+    *("ReplaceBreakWithContinue", "ReplaceContinueWithBreak"),
+    *("ReplaceUnaryOperator_Delete_Not", "ReplaceUnaryOperator_Delete_USub"),
 )
 
 

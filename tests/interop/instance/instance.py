@@ -112,15 +112,8 @@ class _Starter:
         settings.write_text(json.dumps({"fileca-key-passwd": authorities.CA_PASSWORD}), "utf-8")
         command: list[str | Path] = [
             *(binary, "serve", "--config", settings),
-            *(
-                "--ca",
-                "fileca",
-                "--fileca-cert",
-                ca,
-                "--fileca-key",
-                ca_key,
-                "--fileca-watch=false",
-            ),
+            *("--ca", "fileca", "--fileca-cert", ca, "--fileca-key", ca_key),
+            "--fileca-watch=false",
             *("--ct-log-url", ct_url, "--ct-log-public-key-path", ct_public),
             *("--config-path", identities),
             *("--host", HOST, "--port", str(http), "--grpc-host", HOST, "--grpc-port", str(grpc)),
