@@ -164,7 +164,8 @@ make = [{json = "model/registry.json", value = {models = [{id = "m", smoke = tru
     ("line", "message"),
     [
         ("colour = 1", r"unknown keys \['colour'\]"),
-        ('finding = [{code = "LIC201", colum = 1}]', r"finding: unknown keys \['colum'\]"),
+        ('finding = [{LIC201 = "m", colum = 1}]', r"finding: unknown keys \['colum'\]"),
+        ("finding = [{line = 1}]", "the first key is 'line', not the code of a rule"),
         ('error = {messages = "is empty"}', r"error: unknown keys \['messages'\]"),
         ('base = "modle"', "unknown base 'modle'"),
         ('about = ""', "`about` is missing"),

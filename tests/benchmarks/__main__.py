@@ -1,31 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speed and memory, as ratios in one run on this machine: `make bench`.
+"""Speed and memory as ratios on this machine: `make bench`.
 
-Prints a Markdown table. Nothing here is part of the tests: a ratio on a busy machine is not a
-verdict on a change. Exit status 1 says that a target was missed.
-
-The last lines are those of `tests.benchmarks.units`: 2,000 and 10,000 rows against a plain loop. A
-second table is that of `tests.benchmarks.scale`: `check` of 100, 1,000 and 10,000 rows.
-
-Times are the least of several fresh processes, with the files in the page cache. The registries
-are generated in a temporary folder (set TMPDIR to choose the disk; 8 GiB) and removed.
+The registries are generated in a temporary folder (set TMPDIR to choose the disk; 8 GiB). A ratio
+on a busy machine says nothing about a change. The exit status is 1 if a target was missed.
 """
 
 from __future__ import annotations
 
 import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from tests.benchmarks import consuming, scale, units
-from tests.benchmarks.measure import MIB, BenchmarkError, Command, best
-from tests.benchmarks.table import Result, print_heading, print_lines, times
+from tests.benchmarks.measure import MIB, Command, benchmark, best
+from tests.benchmarks.table import Result, report, times
 
-REPOSITORY: Final = Path(__file__).resolve().parents[2]
 ROUNDS: Final = 7
 LARGE_ROUNDS: Final = 5
 MEMORY_LIMIT: Final = 150 * MIB
@@ -38,8 +29,6 @@ MEMORY: Final = Path("/dev/shm")
 
 
 class Bench:
-    """The commands to measure, in the folder where the registries are."""
-
     def __init__(self, folder: Path) -> None:
         self.small = folder / "small"
         self.large = folder / "large"
@@ -47,7 +36,6 @@ class Bench:
         self._bin = Path(sys.executable).parent
 
     def tool(self, name: str, *arguments: str | Path, folder: Path) -> Command:
-        """A command of this environment."""
         return Command([self._bin / name, *arguments], folder)
 
     def start(self) -> Iterator[Result]:
@@ -73,18 +61,11 @@ class Bench:
         empty.touch()
         openssl = Command(["openssl", "dgst", "-sha256", data], self.scratch)
         nothing = Command(["openssl", "dgst", "-sha256", empty], self.scratch)
-        module = ("-m", "tests.benchmarks.hashing")
-        python = self._bin / "python"
-        file = Command([python, *module, "file", data], REPOSITORY)
-        one = Command([python, *module, "rows", self.large, "large_0"], REPOSITORY)
-        two = Command([python, *module, "rows", self.large, "large_0", "large_1"], REPOSITORY)
+        file = benchmark("hashing", "file", data)
+        one = benchmark("hashing", "rows", self.large, "large_0")
+        two = benchmark("hashing", "rows", self.large, "large_0", "large_1")
         ours, theirs, start, single, double = best(
-            LARGE_ROUNDS,
-            file.printed,
-            openssl.seconds,
-            nothing.seconds,
-            one.printed,
-            two.printed,
+            LARGE_ROUNDS, file.printed, openssl.seconds, nothing.seconds, one.printed, two.printed
         )
         size = data.stat().st_size
         yield _speeds("SHA-256 of 2 GiB", size / ours, "`openssl dgst`", size / (theirs - start))
@@ -115,8 +96,7 @@ class Bench:
         root = self.scratch / "consumer"
 
         def way(how: str, *private: Path) -> Command:
-            module = ("-m", "tests.benchmarks.consuming", how)
-            return Command([self._bin / "python", *module, root, *private], REPOSITORY)
+            return benchmark("consuming", how, root, *private)
 
         way("make").run()
         hashed, plain = way("hash"), way("plain")
@@ -150,10 +130,6 @@ class Bench:
             mine, other = best(rounds, ours.seconds, theirs.seconds)
             yield times(f"`verify`, {label}", mine, "`model_signing verify key`", other, None)
 
-    def units(self) -> Iterator[Result]:
-        """Thousands of rows that are signed with a key, against a plain loop."""
-        return units.lines(self.scratch)
-
 
 def _speeds(what: str, ours: float, against: str, theirs: float) -> Result:
     return Result(
@@ -170,33 +146,26 @@ def _speed(bytes_per_second: float) -> str:
     return f"{bytes_per_second / MIB:,.0f} MiB/s"
 
 
+def lines(folder: Path) -> Iterator[Result]:
+    """Yield the lines of the first table."""
+    sys.stderr.write("generating registries ...\n")
+    benchmark("registries", folder).run()
+    bench = Bench(folder)
+    for part in (
+        *(bench.start, bench.registry, bench.hashing, bench.memory),
+        *(bench.consumer, bench.model_signing),
+    ):
+        yield from part()
+    yield from units.lines(folder)
+
+
 def main() -> int:
-    """Measure everything and print the table; the exit status."""
     if shutil.which("openssl") is None:
         sys.stderr.write("error: `openssl` is not on PATH, and hashing is compared with it\n")
         return 2
-    with tempfile.TemporaryDirectory(prefix="onnx-provenance-bench-") as name:
-        sys.stderr.write("generating registries ...\n")
-        generate = [sys.executable, "-m", "tests.benchmarks.registries", name]
-        subprocess.run(generate, cwd=REPOSITORY, check=True)
-        bench = Bench(Path(name))
-        parts: tuple[Callable[[], Iterator[Result]], ...] = (
-            bench.start,
-            bench.registry,
-            bench.hashing,
-            bench.memory,
-            bench.consumer,
-            bench.model_signing,
-            bench.units,
-        )
-        print_heading()
-        try:
-            met = print_lines(result for part in parts for result in part())
-            sys.stdout.write("\n")
-            return 0 if scale.print_table() and met else 1
-        except BenchmarkError as e:
-            sys.stderr.write(f"error: {e}\n")
-            return 2
+    status = report(lines)
+    sys.stdout.write("\n")
+    return max(status, report(scale.lines, scale.COLUMNS))
 
 
 if __name__ == "__main__":

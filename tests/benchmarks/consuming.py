@@ -1,17 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Loads a model of 2 GiB in one way: `python -m tests.benchmarks.consuming HOW DIR [PRIVATE]`.
+"""Handles a model of 2 GiB in one way: `python -m tests.benchmarks.consuming HOW DIR [PRIVATE]`.
 
-Private copies are made in the folder PRIVATE, by default in DIR. Prints the seconds that it took,
-without the start of the interpreter and the imports.
-
-- `make` writes the model and releases it;
-- `hash` hashes the external data, as every verification has to;
-- `plain` loads and runs the model with onnxruntime alone, verified by nobody;
-- `open` is `open_model`;
-- `verified` loads and runs the verified model.
-
-The model has 256 tensors of 8 MiB in one file of external data. Each is added to the input, and the
-greatest sum is given: every byte is used, and onnxruntime maps the file and copies none of it.
+HOW is `make` or one of `WAYS`. Private copies are made in PRIVATE, by default in DIR. Prints the
+seconds without imports. The model adds each of its 256 tensors to the input: every byte is used,
+and onnxruntime maps the file of external data.
 """
 
 from __future__ import annotations

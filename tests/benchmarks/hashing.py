@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Hashes and prints the seconds that this took, without the start of the interpreter.
-
-`python -m tests.benchmarks.hashing file PATH` hashes one file; `... rows DIR ROW...` hashes rows
-of a registry as `provenance hash` does.
-"""
+"""Prints the seconds for hashing `file PATH`, or `rows DIR ROW...` as `provenance hash` does."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Signing and verifying 1,000 rows with an identity: `python -m tests.benchmarks.keyless`.
 
-Against a real Sigstore instance on loopback, the one of the interoperability tests. Prints a
-Markdown table. Exit status 1 says that a target was missed.
+It needs the Sigstore instance on loopback of the interoperability tests.
 """
 
 from __future__ import annotations
@@ -12,27 +11,56 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from provenance.signing import certificate
-from tests.benchmarks.measure import BenchmarkError, Command, Run
+from tests.benchmarks.measure import Command, Run, benchmark, provenance
+from tests.benchmarks.table import Result, report
 from tests.interop.instance.instance import Instance, Services, running
 from tests.interop.peers import prepare
 from tests.interop.release import environment
 
-REPOSITORY: Final = Path(__file__).resolve().parents[2]
 ROWS: Final = 1_000
 SAMPLE: Final = 10
 """How often `sigstore sign` is measured; a thousand times would take a quarter of an hour."""
 
 ROUNDS: Final = 3
-HEADING: Final = (
-    "| what | measured | against | ratio | target | met |\n| --- | --- | --- | --- | --- | --- |\n"
-)
+
+WAIT: Final = """
+import sys, time
+from pathlib import Path
+from sigstore.models import ClientTrustConfig
+from sigstore.oidc import IdentityToken
+from sigstore.sign import SigningContext
+config = ClientTrustConfig.from_json(Path(sys.argv[1]).read_text())
+token = IdentityToken(Path(sys.argv[2]).read_text())
+with SigningContext.from_trust_config(config).signer(token) as signer:
+    signer.sign_artifact(b"warm")
+    began = time.perf_counter()
+    for i in range(int(sys.argv[3])):
+        signer.sign_artifact(b"%d" % i)
+    print((time.perf_counter() - began) / int(sys.argv[3]))
+"""
+"""Prints the mean seconds that the log takes to answer one upload."""
+
+VERIFY: Final = """
+import sys, time
+from pathlib import Path
+from sigstore.models import Bundle, ClientTrustConfig
+from sigstore.verify import Verifier
+from sigstore.verify.policy import UnsafeNoOp
+config = ClientTrustConfig.from_json(Path(sys.argv[1]).read_text())
+verifier = Verifier(trusted_root=config.trusted_root)
+began = time.perf_counter()
+for path in Path(sys.argv[2]).glob("*.sigstore.json"):
+    bundle = Bundle.from_json(path.read_bytes())
+    verifier.verify_dsse(bundle, UnsafeNoOp())
+print(time.perf_counter() - began)
+"""
+"""Prints the seconds for verifying bundles, one after the other in one process."""
 
 
 class Bench:
@@ -43,35 +71,24 @@ class Bench:
         self.instance = instance
         self.root = folder / "registry"
         self.token = folder / "token"
-        self.met = True
         self._bin = Path(sys.executable).parent
 
-    def lines(self) -> Iterator[str]:
+    def lines(self) -> Iterator[Result]:
         """The table's lines."""
-        module: list[str | Path] = [
-            sys.executable,
-            "-m",
-            "tests.benchmarks.many_rows",
-            self.root,
-            str(ROWS),
-        ]
-        subprocess.run(module, cwd=REPOSITORY, check=True)
+        benchmark("many_rows", self.root, str(ROWS)).run()
         self.token.write_text(self.instance.token(), "utf-8")
-        signed = self._provenance(
-            *("release", "--signer", "keyless", "--identity-token", self.token),
-            *("--trust-config", self.instance.trust_config),
-        )
+        signed = self._release()
         bundles = sorted((self.root / "bundles").glob("*.sigstore.json"))
         one = self._sigstore_sign()
-        yield self._line(
+        yield _ratio(
             f"`release --signer keyless`, {len(bundles):,} documents",
             signed.seconds,
             f"`sigstore sign` {len(bundles):,} times ({one:.2f} s each)",
             one * len(bundles),
             0.2,
         )
-        wait = self._log_wait()
-        yield self._line(
+        wait = self._python(WAIT, self.instance.trust_config, self.token, str(SAMPLE))
+        yield _ratio(
             "the same",
             signed.seconds,
             f"the waits for the log, one after the other ({wait:.2f} s each)",
@@ -82,10 +99,11 @@ class Bench:
             json.loads(p.read_bytes())["verificationMaterial"]["certificate"]["rawBytes"]
             for p in bundles
         }
-        yield self._count("certificates of that run", len(certificates), 1)
+        count = len(certificates)
+        yield Result("certificates of that run", str(count), "", "", "1", count == 1)
         verified = self._verify()
-        theirs = self._sigstore_in_process(bundles)
-        yield self._line(
+        theirs = self._python(VERIFY, self.instance.trust_config, bundles[0].parent)
+        yield _ratio(
             f"`verify`, {ROWS / verified.seconds:.0f} rows/s, "
             f"{verified.cpu / verified.seconds:.2f} cores",
             verified.seconds,
@@ -94,8 +112,9 @@ class Bench:
             2.0,  # with hashing, reading and all rules about the rows, which it does not do
         )
 
-    def _provenance(self, *arguments: str | Path) -> Run:
-        return Command([self._bin / "provenance", *arguments], self.root).run()
+    def _release(self) -> Run:
+        options = ("--identity-token", self.token, "--trust-config", self.instance.trust_config)
+        return provenance(self.root, "release", "--signer", "keyless", *options).run()
 
     def _verify(self) -> Run:
         """The registry trusts the identity, and its root is at hand."""
@@ -110,15 +129,12 @@ class Bench:
             "utf-8",
         )
         # The policy is another than the one that was summarised: the summary is signed again.
-        self._provenance(
-            *("release", "--signer", "keyless", "--identity-token", self.token),
-            *("--trust-config", self.instance.trust_config),
-        )
-        runs = [self._provenance("verify", "--offline", "--quiet") for _ in range(ROUNDS)]
+        self._release()
+        verify = provenance(self.root, "verify", "--offline", "--quiet")
+        runs = [verify.run() for _ in range(ROUNDS)]
         return min(runs, key=lambda run: run.seconds)
 
     def _sigstore_sign(self) -> float:
-        """Seconds for one `sigstore sign`, the mean of some."""
         began = time.perf_counter()
         for number in range(SAMPLE):
             file = self.folder / f"file{number}"
@@ -134,89 +150,23 @@ class Bench:
             )
         return (time.perf_counter() - began) / SAMPLE
 
-    def _log_wait(self) -> float:
-        """Seconds that the log takes to answer one upload, the mean of some."""
-        script = (
-            "import sys, time\n"
-            "from pathlib import Path\n"
-            "from sigstore.models import ClientTrustConfig\n"
-            "from sigstore.oidc import IdentityToken\n"
-            "from sigstore.sign import SigningContext\n"
-            "config = ClientTrustConfig.from_json(Path(sys.argv[1]).read_text())\n"
-            "token = IdentityToken(Path(sys.argv[2]).read_text())\n"
-            "with SigningContext.from_trust_config(config).signer(token) as signer:\n"
-            "    signer.sign_artifact(b'warm')\n"
-            "    began = time.perf_counter()\n"
-            "    for i in range(int(sys.argv[3])):\n"
-            "        signer.sign_artifact(b'%d' % i)\n"
-            "    print((time.perf_counter() - began) / int(sys.argv[3]))\n"
-        )
-        return self._python(script, self.instance.trust_config, self.token, str(SAMPLE))
-
-    def _sigstore_in_process(self, bundles: list[Path]) -> float:
-        """Seconds for verifying the bundles, one after the other in one process."""
-        script = (
-            "import sys, time\n"
-            "from pathlib import Path\n"
-            "from sigstore.models import Bundle, ClientTrustConfig\n"
-            "from sigstore.verify import Verifier\n"
-            "from sigstore.verify.policy import UnsafeNoOp\n"
-            "config = ClientTrustConfig.from_json(Path(sys.argv[1]).read_text())\n"
-            "verifier = Verifier(trusted_root=config.trusted_root)\n"
-            "began = time.perf_counter()\n"
-            "for path in Path(sys.argv[2]).glob('*.sigstore.json'):\n"
-            "    bundle = Bundle.from_json(path.read_bytes())\n"
-            "    verifier.verify_dsse(bundle, UnsafeNoOp())\n"
-            "print(time.perf_counter() - began)\n"
-        )
-        return self._python(script, self.instance.trust_config, bundles[0].parent)
-
     def _python(self, script: str, *arguments: str | Path) -> float:
         command = Command([sys.executable, "-W", "ignore", "-c", script, *arguments], self.folder)
         return float(command.run().output)
 
-    def _line(self, what: str, ours: float, against: str, theirs: float, target: float) -> str:
-        ratio = ours / theirs
-        self.met = self.met and ratio <= target
-        cells = (
-            what,
-            f"{ours:.2f} s",
-            f"{against}: {theirs:.2f} s",
-            f"{ratio:.3f}",
-            f"<= {target}",
-            "yes" if ratio <= target else "**no**",
-        )
-        return f"| {' | '.join(cells)} |"
 
-    def _count(self, what: str, found: int, wanted: int) -> str:
-        self.met = self.met and found == wanted
-        return f"| {what} | {found} | | | {wanted} | {'yes' if found == wanted else '**no**'} |"
+def _ratio(what: str, ours: float, against: str, theirs: float, target: float) -> Result:
+    ratio = ours / theirs
+    measured, other = f"{ours:.2f} s", f"{against}: {theirs:.2f} s"
+    return Result(what, measured, other, f"{ratio:.3f}", f"<= {target}", ratio <= target)
 
 
-def main() -> int:
-    """Print the table; the exit status."""
+def lines(folder: Path) -> Iterator[Result]:
+    """Yield the lines of the table."""
     os.environ |= environment()
-    peers = prepare()
-    services = Services(
-        fulcio=peers.services["fulcio"],
-        rekor=peers.services["rekor"],
-        timestamp_server=peers.services["timestamp-server"],
-        cosign=peers.cosign,
-    )
-    with tempfile.TemporaryDirectory(prefix="onnx-provenance-keyless-") as name:
-        folder = Path(name)
-        with running(services, folder / "instance") as instance:
-            bench = Bench(folder, instance)
-            sys.stdout.write(HEADING)
-            try:
-                for line in bench.lines():
-                    sys.stdout.write(f"{line}\n")
-                    sys.stdout.flush()
-            except BenchmarkError as e:
-                sys.stderr.write(f"{e}\n")
-                return 1
-    return 0 if bench.met else 1
+    with running(Services.of(prepare()), folder / "instance") as instance:
+        yield from Bench(folder, instance).lines()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report(lines))

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes a clean registry of many rows: `python -m tests.benchmarks.many_rows DIR ROWS [minimal]`.
 
-Models are small, so that what is measured is the work per row and not hashing. Of 25 rows five are
-the seeds of an ensemble with its manifest and verdict, three keep weights in external data, and two
-have an int8 variant. Rows and sidecars have the size of those of a real registry: about 0.9 KB and
-3 KB, with text beyond ASCII.
+Models are small, so that the work per row is measured and not hashing. Rows and sidecars have the
+size of those of a real registry: about 0.9 KB and 3 KB, with text beyond ASCII.
 """
 
 from __future__ import annotations
@@ -48,7 +46,7 @@ class Shape:
 
 
 def write(root: Path, shape: Shape) -> None:
-    """Write the registry of `shape` with its configuration, in which nobody is trusted."""
+    """Write the registry of `shape` with a configuration without trusted keys."""
     folder = root / "model"
     folder.mkdir(parents=True)
     templates = {kind: _template(kind) for kind in ("plain", "external")}

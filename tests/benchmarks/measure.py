@@ -18,13 +18,14 @@ INTERVAL = 0.01
 """Seconds from one look at the memory of all processes to the next."""
 
 SEEN = 5
-"""How often a worker is seen at least: a process that is about to become `git` is none."""
+"""How often a worker is seen at least. A process that is about to become `git` is not a worker."""
 
 ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
 """With bytecode, which the first run writes: an installed package has it."""
 
 KIB = 1 << 10
 MIB = 1 << 20
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class BenchmarkError(Exception):
@@ -51,7 +52,7 @@ class Command:
     def run(self) -> Run:
         """Run it in a fresh process. Raises BenchmarkError where it fails."""
         began = time.perf_counter()
-        # Into a file: a pipe that nobody reads yet would fill, and hold the process up.
+        # Into a file: a pipe without a reader would fill, and block the process.
         with tempfile.TemporaryFile("w+", encoding="utf-8") as said:
             process = subprocess.Popen(
                 self.arguments,
@@ -76,7 +77,6 @@ class Command:
         return Run(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * KIB, output)
 
     def seconds(self) -> float:
-        """The wall time of one run."""
         return self.run().seconds
 
     def printed(self) -> float:
@@ -84,10 +84,20 @@ class Command:
         return float(self.run().output)
 
 
+def provenance(root: Path, *arguments: str | Path) -> Command:
+    """The `provenance` that `python` imports, run in a registry."""
+    return Command([sys.executable, "-P", "-m", "provenance", *arguments], root)
+
+
+def benchmark(name: str, *arguments: str | Path) -> Command:
+    """A module of this package."""
+    return Command([sys.executable, "-m", f"tests.benchmarks.{name}", *arguments], REPOSITORY)
+
+
 def best(rounds: int, *measures: Callable[[], float]) -> tuple[float, ...]:
     """The least that each measure gave, one round after another.
 
-    In turns, so that whatever else the machine does meets all of them; the least, because noise
+    In turns, so that other work on the machine meets all of them; the least, because noise
     only ever adds. One round before the first is not counted: it fills the caches of files.
     """
     for measure in measures:
@@ -134,7 +144,6 @@ def memory(command: Command) -> Memory:
 
 
 def _parents() -> dict[int, int]:
-    """The parent of each process."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The yardstick of `verify`: a loop that reads, hashes, parses and verifies each row, and no more.
 
-`python -m tests.benchmarks.plain_loop DIR` verifies a registry that `tests.benchmarks.units` has
-generated and released with a key. It judges nothing, bounds nothing, and imports nothing of
-`provenance`. It reads no ensemble manifest, no verdict and no attestation of a seed.
+It judges and bounds nothing, and imports nothing of `provenance`.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the registries that the benchmarks run on: `python -m tests.benchmarks.registries DIR`.
+"""Writes the registries of the benchmarks: `python -m tests.benchmarks.registries DIR`.
 
-A process of its own, so that the benchmarks' process stays small: a child's peak memory counts
-what its parent held when it was started.
+It is a process of its own: the peak memory of a child includes what its parent held at its start.
 """
 
 from __future__ import annotations

@@ -1,25 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """`check` of 100, 1,000 and 10,000 rows: `python -m tests.benchmarks.scale`.
 
-Prints a Markdown table. What counts is whether a row costs the same in a large registry as in a
-small one: its time against that of a row among 100, and by how much the peak of the whole process
-grows for each row. The start of the command, which is that of a registry of one row, is taken off.
-Exit status 1 says that a target was missed.
+Compares the time of a row with that of a row among 100, and measures the growth of the peak memory
+for each row. The start of the command is subtracted.
 """
 
 from __future__ import annotations
 
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks.measure import MIB, BenchmarkError, Command, Run
+from tests.benchmarks.measure import MIB, Run, benchmark, provenance
+from tests.benchmarks.table import MARKS, report, row
 
-REPOSITORY: Final = Path(__file__).resolve().parents[2]
 SIZES: Final = (100, 1_000, 10_000)
 ROUNDS: Final = {1: 5, 100: 5, 1_000: 3, 10_000: 2}
 SIDECARS: Final = {"realistic": "3 KB", "minimal": "smallest"}
@@ -48,29 +44,26 @@ class Line:
         return self.ratio <= SLOWER and (self.bytes_a_row is None or self.bytes_a_row < BYTES)
 
     def __str__(self) -> str:
-        grown = "" if self.bytes_a_row is None else f"{self.bytes_a_row / 1000:.1f} KB"
-        cells = (
+        return row(
             self.sidecars,
             f"{self.rows:,}",
             f"{self.run.seconds:.2f} s",
             f"{self.seconds_a_row * 1e6:.0f} µs",
             f"{self.ratio:.2f}",
             f"{self.run.peak / MIB:.0f} MiB",
-            grown,
-            "yes" if self.met else "**no**",
+            "" if self.bytes_a_row is None else f"{self.bytes_a_row / 1000:.1f} KB",
+            MARKS[self.met],
         )
-        return f"| {' | '.join(cells)} |"
 
 
-HEADING: Final = (
-    f"| sidecars | rows | `check` | CPU a row | to a row of 100 (<= {SLOWER:.2f}) | peak memory "
-    f"| a row more (< {BYTES // 1000} KB) | met |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- |\n"
+COLUMNS: Final = (
+    *("sidecars", "rows", "`check`", "CPU a row", f"to a row of 100 (<= {SLOWER:.2f})"),
+    *("peak memory", f"a row more (< {BYTES // 1000} KB)", "met"),
 )
 
 
 def lines(folder: Path) -> Iterator[Line]:
-    """The table's lines. Raises BenchmarkError where a registry is not clean."""
+    """Yield the lines of the table. Raises BenchmarkError where a registry is not clean."""
     for kind, sidecars in SIDECARS.items():
         start = _check(folder, kind, 1)
         before, first = start, 0.0
@@ -87,12 +80,10 @@ def lines(folder: Path) -> Iterator[Line]:
 
 
 def _check(folder: Path, kind: str, rows: int) -> Run:
-    """The least time and memory of several runs over a registry that is written first."""
+    """Return the least time and memory of several runs over a new registry."""
     root = folder / f"{kind}-{rows}"
-    module = "tests.benchmarks.many_rows"
-    generate: list[str | Path] = [sys.executable, "-m", module, root, str(rows), kind]
-    subprocess.run(generate, cwd=REPOSITORY, check=True)
-    command = Command([Path(sys.executable).with_name("provenance"), "check", "--quiet"], root)
+    benchmark("many_rows", root, str(rows), kind).run()
+    command = provenance(root, "check", "--quiet")
     command.run()  # fills the caches of files
     runs = [command.run() for _ in range(ROUNDS[rows])]
     return Run(
@@ -103,26 +94,5 @@ def _check(folder: Path, kind: str, rows: int) -> Run:
     )
 
 
-def print_table() -> bool:
-    """Measure and print; whether all targets were met."""
-    met = True
-    sys.stdout.write(HEADING)
-    with tempfile.TemporaryDirectory(prefix="onnx-provenance-scale-") as name:
-        for line in lines(Path(name)):
-            sys.stdout.write(f"{line}\n")
-            sys.stdout.flush()
-            met = met and line.met
-    return met
-
-
-def main() -> int:
-    """Print the table; the exit status."""
-    try:
-        return 0 if print_table() else 1
-    except BenchmarkError as e:
-        sys.stderr.write(f"error: {e}\n")
-        return 2
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report(lines, COLUMNS))

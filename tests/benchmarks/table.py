@@ -1,16 +1,31 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of `make bench`: one line for each measurement, with its target."""
+"""Tables of measurements, with their targets."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from tests.benchmarks.measure import BenchmarkError
+
+COLUMNS: Final = ("what", "measured", "against", "ratio", "target", "met")
+MARKS: Final = {True: "yes", False: "**no**", None: ""}
+
+
+class Line(Protocol):
+    """A line of a table. `met` is None where there is no target."""
+
+    @property
+    def met(self) -> bool | None: ...
 
 
 @dataclass(frozen=True)
 class Result:
-    """One line of the table. `met` is None where there is no target."""
+    """A line with the columns `COLUMNS`."""
 
     what: str
     measured: str
@@ -20,9 +35,11 @@ class Result:
     met: bool | None
 
     def __str__(self) -> str:
-        mark = {True: "yes", False: "**no**", None: ""}[self.met]
-        cells = (self.what, self.measured, self.against, self.ratio, self.target, mark)
-        return f"| {' | '.join(cells)} |"
+        return row(self.what, self.measured, self.against, self.ratio, self.target, MARKS[self.met])
+
+
+def row(*cells: str) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def times(what: str, ours: float, against: str, theirs: float, most: float | None) -> Result:
@@ -37,18 +54,22 @@ def times(what: str, ours: float, against: str, theirs: float, most: float | Non
     )
 
 
-def print_heading() -> None:
-    """Print the heading of the table."""
-    sys.stdout.write("| what | measured | against | ratio | target | met |\n")
-    sys.stdout.write("| --- | --- | --- | --- | --- | --- |\n")
-    sys.stdout.flush()
+def report(lines: Callable[[Path], Iterable[Line]], columns: Iterable[str] = COLUMNS) -> int:
+    """Print the lines that are measured in a temporary folder, each as soon as it is known.
 
-
-def print_lines(results: Iterable[Result]) -> bool:
-    """Print each line as soon as it is measured, and return whether all targets were met."""
+    Returns:
+        The exit status: 1 if a target was missed, 2 if a command failed.
+    """
+    columns = tuple(columns)
+    sys.stdout.write(f"{row(*columns)}\n{row(*('---' for _ in columns))}\n")
     met = True
-    for result in results:
-        sys.stdout.write(f"{result}\n")
-        sys.stdout.flush()
-        met = met and result.met is not False
-    return met
+    with tempfile.TemporaryDirectory(prefix="onnx-provenance-bench-") as name:
+        try:
+            for line in lines(Path(name).resolve()):
+                sys.stdout.write(f"{line}\n")
+                sys.stdout.flush()
+                met = met and line.met is not False
+        except BenchmarkError as e:
+            sys.stderr.write(f"error: {e}\n")
+            return 2
+    return 0 if met else 1

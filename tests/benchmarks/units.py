@@ -1,13 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many rows signed with a key, against a plain loop: `python -m tests.benchmarks.units`.
+"""Many signed rows against a plain loop: `python -m tests.benchmarks.units [ROWS [DIR]]`
 
-`python -m tests.benchmarks.units 2000` measures 2,000 rows alone, and a second argument names a
-folder in which the released registries are kept for the next run, as `rows2000`. They are
-released by the `provenance` that is measured. Exit status 1 says that a target was missed.
-
-The yardstick is `tests.benchmarks.plain_loop`. Both run as whole processes that may use one core,
-and then two. `model_signing` and `provenance` are compared on all cores. Ratios are of wall time;
-the seconds of CPU in parentheses mean more where a machine is busy with other work.
+The released registries are kept in DIR for the next run. Ratios are of wall time; the seconds of
+CPU in parentheses mean more on a busy machine.
 """
 
 from __future__ import annotations
@@ -24,11 +19,19 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from tests.benchmarks.measure import BenchmarkError, Command, Run, best, memory
-from tests.benchmarks.table import Result, print_heading, print_lines, times
+from tests.benchmarks.measure import (
+    REPOSITORY,
+    BenchmarkError,
+    Command,
+    Run,
+    benchmark,
+    best,
+    memory,
+    provenance,
+)
+from tests.benchmarks.table import Result, report, times
 from tests.interop.peers import cached
 
-REPOSITORY: Final = Path(__file__).resolve().parents[2]
 SIZES: Final = (2_000, 10_000)
 ROUNDS: Final = {2_000: 5, 10_000: 2}
 
@@ -64,9 +67,7 @@ def release(root: Path, rows: int) -> None:
     root.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{root.name}-", dir=root.parent) as name:
         made = Path(name) / "registry"
-        module = "tests.benchmarks.many_rows"
-        generate: list[str | Path] = [sys.executable, "-m", module, made, str(rows)]
-        subprocess.run(generate, cwd=REPOSITORY, check=True)
+        benchmark("many_rows", made, str(rows)).run()
         key = root.with_name(f"{root.name}-key")
         for old in (f"{key}.key", f"{key}.pub"):
             Path(old).unlink(missing_ok=True)
@@ -76,17 +77,6 @@ def release(root: Path, rows: int) -> None:
             stream.write('[[trust.key]]\npath = "release.pub"\n')
         provenance(made, "release", "--signer", f"file:{key}.key", "-q").run()
         made.rename(root)
-
-
-def provenance(root: Path, *arguments: str) -> Command:
-    """The `provenance` that `python` imports, run in a registry."""
-    return Command([sys.executable, "-P", "-m", "provenance", *arguments], root)
-
-
-def plain_loop(root: Path) -> Command:
-    """The yardstick."""
-    module = "tests.benchmarks.plain_loop"
-    return Command([sys.executable, "-m", module, root], REPOSITORY)
 
 
 @contextmanager
@@ -107,7 +97,7 @@ def speed(root: Path, rows: int) -> Iterator[Result]:
         if count > len(os.sched_getaffinity(0)):
             raise BenchmarkError("two cores are needed")
         with cores(count):
-            verified, checked, plain = least(rows, verify, check, plain_loop(root))
+            verified, checked, plain = least(rows, verify, check, benchmark("plain_loop", root))
         where = f"{rows:,} rows, {count} core{'s' if count > 1 else ''}"
         for name, took in (("verify", verified), ("check", checked)):
             yield _compared(f"`{name}`, {where}", took, "plain loop", plain, TARGETS[name, count])
@@ -135,11 +125,7 @@ def least(rows: int, *commands: Command) -> Iterator[tuple[float, float]]:
 
 
 def _compared(
-    what: str,
-    ours: tuple[float, float],
-    against: str,
-    theirs: tuple[float, float],
-    most: float,
+    what: str, ours: tuple[float, float], against: str, theirs: tuple[float, float], most: float
 ) -> Result:
     line = times(what, ours[0], against, theirs[0], most)
     return replace(
@@ -203,16 +189,9 @@ def model_signing_of(root: Path, key: str | Path) -> Command:
 
 
 def main(arguments: list[str]) -> int:
-    """Print the table; the exit status."""
     sizes = (int(arguments[0]),) if arguments else SIZES
-    try:
-        with tempfile.TemporaryDirectory(prefix="onnx-provenance-units-") as name:
-            folder = Path(arguments[1]) if len(arguments) > 1 else Path(name)
-            print_heading()
-            return 0 if print_lines(lines(folder.resolve(), sizes)) else 1
-    except BenchmarkError as e:
-        sys.stderr.write(f"error: {e}\n")
-        return 2
+    kept = Path(arguments[1]).resolve() if len(arguments) > 1 else None
+    return report(lambda folder: lines(kept or folder, sizes))
 
 
 if __name__ == "__main__":

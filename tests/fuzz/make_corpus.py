@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the corpus: `python -m tests.fuzz.make_corpus`. The same bytes on every run.
+"""The corpus: for each reader, valid documents and documents with one defect.
 
-Each file is a document that is right, or one that is wrong in one way. A document that the fuzzer
-has found belongs into FOUND, with what it was.
+The documents are the same in every run. FOUND holds those that the fuzzer has found.
 """
 
 from __future__ import annotations
 
 import datetime
 import json
-import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
@@ -20,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from tests.fuzz.targets import CORPUS
 from tests.support.sigstore.ca import claim, name, usage
 from tests.support.sigstore.rekor import b64
 
@@ -43,7 +39,6 @@ Corpus = dict[str, dict[str, bytes]]
 
 
 def der(key: Any) -> bytes:
-    """The public key as DER SubjectPublicKeyInfo."""
     found: bytes = key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     return found
 
@@ -75,7 +70,6 @@ def certificate(
 
 
 def statements() -> dict[str, Any]:
-    """Statements v1, and what is none."""
     subject = [{"name": "m.onnx", "digest": {"sha256": "0" * 64}}]
     right = {
         "_type": "https://in-toto.io/Statement/v1",
@@ -104,7 +98,6 @@ def _nested(depth: int) -> Any:
 
 
 def bundles() -> dict[str, Any]:
-    """Bundles of every form, and what is none."""
     payload = b64(json.dumps(statements()["right"]).encode())
     envelope = {
         "payload": payload,
@@ -149,7 +142,7 @@ def bundles() -> dict[str, Any]:
         "loose-base64": key | {"dsseEnvelope": envelope | {"payload": payload + "\n"}},
         "unknown-field": key | {"extra": {}},
         "other-payload-type": key | {"dsseEnvelope": envelope | {"payloadType": "text/plain"}},
-        "certificate-that-is-none": keyless
+        "invalid-certificate": keyless
         | {"verificationMaterial": material | {"certificate": {"rawBytes": "AAAA"}}},
     }
 
@@ -172,7 +165,6 @@ def _entry(kind: str, version: str, spec: dict[str, Any]) -> dict[str, Any]:
 
 
 def roots() -> dict[str, Any]:
-    """Trusted roots, a client trust configuration, and what is neither."""
     log: dict[str, Any] = {
         "baseUrl": "https://log.test",
         "hashAlgorithm": "SHA2_256",
@@ -207,7 +199,7 @@ def roots() -> dict[str, Any]:
             "signingConfig": {"mediaType": SIGNING},
         },
         "other-media-type": right | {"mediaType": "text/plain"},
-        "key-that-is-none": right | {"tlogs": [log | {"publicKey": key | {"rawBytes": "AAAA"}}]},
+        "invalid-key": right | {"tlogs": [log | {"publicKey": key | {"rawBytes": "AAAA"}}]},
         "period-backwards": right | {"tlogs": [log | {"publicKey": backwards}]},
         "log-twice": right | {"tlogs": [log, log]},
     }
@@ -244,7 +236,6 @@ expires = 2026-12-31
 
 
 def configurations() -> dict[str, str]:
-    """Configurations, and what is none."""
     return {
         "minimal": 'registry = "registry.json"\n',
         "right": RIGHT_CONFIGURATION,
@@ -252,7 +243,7 @@ def configurations() -> dict[str, str]:
         "unknown-key": 'registry = "registry.json"\nregistery = 1\n',
         "climbs": 'registry = "../registry.json"\n',
         "not-toml": "registry =\n",
-        "trust-is-text": 'registry = "registry.json"\ntrust = "everybody"\n',
+        "trust-is-a-string": 'registry = "registry.json"\ntrust = "everybody"\n',
         "nothing": "",
     }
 
@@ -269,11 +260,11 @@ TEXTS: Final[Mapping[str, Any]] = {
     "a-list": lambda t: f"[{t}]",
     "nothing": lambda _: "",
 }
-"""What is wrong with any JSON document."""
+"""Changes that break any JSON document."""
 
 
 def layouts() -> dict[str, Any]:
-    """Layouts of in-toto, and what is none. The envelope is signed by nobody."""
+    """Return layouts of in-toto without a valid signature, and other documents."""
     key: dict[str, Any] = {
         "keyid": "ab" * 32,
         "keytype": "ecdsa",
@@ -324,7 +315,6 @@ def layouts() -> dict[str, Any]:
 
 
 def links() -> dict[str, Any]:
-    """Links of in-toto, and what is none."""
     files = {"model/m.onnx": {"sha256": "0" * 64}}
     right = {
         "_type": "link",
@@ -339,7 +329,7 @@ def links() -> dict[str, Any]:
         "right": right,
         "two-digests": right | {"products": {"m": {"sha256": "0" * 64, "sha512": "0" * 128}}},
         "no-digest": right | {"products": {"m": {}}},
-        "digest-is-no-text": right | {"materials": {"m": {"sha256": 3}}},
+        "digest-is-a-number": right | {"materials": {"m": {"sha256": 3}}},
         "no-name": {k: v for k, v in right.items() if k != "name"},
         "name-is-a-list": right | {"name": ["check"]},
     }
@@ -348,14 +338,14 @@ def links() -> dict[str, Any]:
 FOUND: Final[Corpus] = {
     "certificate": {
         # `cryptography` only warns of a serial number that RFC 5280 forbids.
-        "serial-zero.der": certificate().replace(b"\x02\x01\x01", b"\x02\x01\x00", 1),
-    },
+        "serial-zero.der": certificate().replace(b"\x02\x01\x01", b"\x02\x01\x00", 1)
+    }
 }
-"""What the fuzzer has found, and has been corrected since: by target and by what it was."""
+"""Documents that the fuzzer has found, by target and description."""
 
 
 def corpus() -> Corpus:
-    """Every document by target and file name."""
+    """Return every document by target and file name."""
     made: Corpus = {}
     for target, documents in (
         ("bundle", bundles()),
@@ -380,20 +370,3 @@ def corpus() -> Corpus:
     for target, found in FOUND.items():
         made[target] |= found
     return made
-
-
-def main() -> None:
-    """Write all, and remove what is no part of it."""
-    for target, documents in corpus().items():
-        folder: Path = CORPUS / target
-        folder.mkdir(parents=True, exist_ok=True)
-        for path in folder.iterdir():
-            if path.name not in documents:
-                path.unlink()
-        for file, content in documents.items():
-            (folder / file).write_bytes(content)
-    sys.stdout.write(f"{CORPUS.name}: {sum(map(len, corpus().values()))} documents\n")
-
-
-if __name__ == "__main__":
-    main()

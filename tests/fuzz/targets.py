@@ -22,7 +22,6 @@ from provenance.signing import certificate, description, trusted_root
 from provenance.signing.certificate import CertificateError
 from tests.fuzz import mutate
 
-CORPUS: Final = Path(__file__).with_name("corpus")
 Mutator = Callable[[bytes, random.Random], bytes]
 
 JSON: Final[tuple[Mutator, ...]] = (mutate.json_tree, mutate.json_tree, mutate.text, mutate.raw)
@@ -32,23 +31,12 @@ DER: Final[tuple[Mutator, ...]] = (mutate.raw,)
 
 @dataclass(frozen=True)
 class Target:
-    """A reader: what it is given, and what it may raise.
-
-    Attributes:
-        name: Also the folder of the corpus.
-        read: Gives anything, or raises one of `errors`.
-        mutators: How its documents are made worse.
-    """
+    """A reader, the errors that it may raise, and how its documents are made worse."""
 
     name: str
     read: Callable[[bytes], object]
     errors: tuple[type[Exception], ...]
     mutators: tuple[Mutator, ...]
-
-    @property
-    def corpus(self) -> list[Path]:
-        """The documents to start from."""
-        return sorted((CORPUS / self.name).iterdir())
 
 
 def _bundle(data: bytes) -> None:
@@ -75,6 +63,10 @@ def _statement(data: bytes) -> None:
         predicates.is_seed(found)
 
 
+def _trusted_root(data: bytes) -> None:
+    trusted_root.of_bytes(data, "root.json")
+
+
 def _configuration(data: bytes) -> None:
     root = Path("/nowhere")
     text = strict_json.decode(data)
@@ -84,7 +76,7 @@ def _configuration(data: bytes) -> None:
 
 
 def _in_envelope(payload: bytes) -> bytes:
-    """What is signed by nobody: signatures are judged after the reading."""
+    """An envelope with an invalid signature: signatures are judged after the reading."""
     envelope = {
         "payload": base64.b64encode(payload or b" ").decode(),
         "payloadType": "application/vnd.in-toto+json",
@@ -104,9 +96,7 @@ def _link(data: bytes) -> None:
 TARGETS: Final = (
     Target("bundle", _bundle, (bundle.BundleError, statement.StatementError), JSON),
     Target("statement", _statement, (statement.StatementError,), JSON),
-    Target(
-        "trusted-root", lambda data: trusted_root.of_bytes(data, "root.json"), (InputError,), JSON
-    ),
+    Target("trusted-root", _trusted_root, (InputError,), JSON),
     Target("configuration", _configuration, (InputError, strict_json.JsonError), TOML),
     Target("layout", _layout, (DocumentError,), JSON),
     Target("link", _link, (DocumentError,), JSON),

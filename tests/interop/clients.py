@@ -17,11 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeVar
 
-from tests.interop.command import run
 from tests.interop.credentials import Credential, Identity, Key
 from tests.interop.instance.instance import Instance
 from tests.interop.peers import HERE
-from tests.interop.release import Claim, environment, hint_of, keys_by_hint
+from tests.interop.release import Claim, environment, hint_of, keys_by_hint, refusal_of
 
 EMPTY_SIGNING_CONFIG: Final = '{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json"}'
 EMPTY_TRUSTED_ROOT: Final = (
@@ -36,7 +35,6 @@ _Result = TypeVar("_Result")
 
 
 def each(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """Call `work` for several items at the same time, and return the results."""
     with ThreadPoolExecutor(AT_ONCE) as pool:
         return list(pool.map(work, items))
 
@@ -52,8 +50,6 @@ class Draft:
 
 @dataclass(frozen=True)
 class Cosign:
-    """cosign with its own home folder."""
-
     binary: Path
     home: Path
 
@@ -70,7 +66,6 @@ class Cosign:
         return done.returncode, done.stderr
 
     def verify_blob(self, key: Path, bundle: Path, file: Path) -> str | None:
-        """Return None if `cosign verify-blob` accepts, else its error."""
         return self._verify("verify-blob", bundle, file, *_by_key(key))
 
     def verify_attestation(self, key: Path, bundle: Path, file: Path, kind: str) -> str | None:
@@ -79,7 +74,6 @@ class Cosign:
         return self._verify(command, bundle, file, *_by_key(key), "--type", kind)
 
     def verify(self, command: str, claim: Claim, by: Credential, *more: str) -> str | None:
-        """Return None if `cosign COMMAND` accepts a claim, else its error."""
         if isinstance(by, Key):
             return self._verify(command, claim.bundle, claim.file, *_by_key(by.public), *more)
         options = (
@@ -100,7 +94,6 @@ class Cosign:
         return None if status == 0 else error
 
     def sign(self, drafts: Sequence[Draft], by: Credential) -> None:
-        """Sign each draft with `cosign sign-blob` or `attest-blob --statement`."""
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             if isinstance(by, Key):
@@ -148,15 +141,12 @@ class CosignSigner:
 
     @property
     def public_key(self) -> Path:
-        """Return the public key as cosign wrote it."""
         return self.folder / "cosign.pub"
 
     def sign_blob(self, file: Path, bundle: Path) -> Path:
-        """Make a message signature over `file` with `cosign sign-blob`."""
         return self.sign(Draft(file, bundle))
 
     def attest(self, statement: Path, bundle: Path) -> Path:
-        """Make a DSSE envelope with `statement` with `cosign attest-blob --statement`."""
         return self.sign(Draft(statement, bundle, statement=True))
 
     def sign(self, draft: Draft) -> Path:
@@ -176,7 +166,6 @@ class SigstorePython:
 
     @property
     def version(self) -> str:
-        """Return the installed version."""
         return importlib.metadata.version("sigstore")
 
     def verify(self, claims: Sequence[Claim], by: Identity) -> list[str | None]:
@@ -202,7 +191,6 @@ class SigstorePython:
         return self._run(by, "verify", "identity", "--offline", *policy, *files)
 
     def sign(self, file: Path, bundle: Path, by: Identity) -> None:
-        """Sign files with `sigstore sign`."""
         error = self._run(by, "sign", "--bundle", bundle, file, token=by.instance.token())
         assert error is None, error
 
@@ -215,7 +203,7 @@ class SigstorePython:
     def _run(self, by: Identity, *arguments: str | Path, token: str | None = None) -> str | None:
         identity = {} if token is None else {"SIGSTORE_IDENTITY_TOKEN": token}
         trust = ("--trust-config", by.instance.trust_config)
-        return run([sys.executable, "-m", "sigstore", *trust, *arguments], identity)
+        return refusal_of([sys.executable, "-m", "sigstore", *trust, *arguments], identity)
 
 
 @dataclass(frozen=True)
@@ -226,7 +214,6 @@ class SigstoreJs:
     node_modules: Path
 
     def version(self, package: str) -> str:
-        """Return the version of one of its packages."""
         found = self.node_modules / "@sigstore" / package / "package.json"
         version: str = json.loads(found.read_bytes())["version"]
         return version
@@ -247,7 +234,6 @@ class SigstoreJs:
         return results
 
     def sign(self, drafts: Sequence[Draft], by: Credential) -> None:
-        """Sign all drafts in one process."""
         jobs = [
             {"artifact": str(d.file), "bundle": str(d.bundle), "statement": d.statement}
             for d in drafts

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from tests.interop.command import run
 from tests.interop.credentials import Identity
 from tests.interop.peers import HERE
+from tests.interop.release import refusal_of
 
 CLIENT: Final = HERE / "conformance-client"
 
@@ -19,7 +19,7 @@ def sign(file: Path, bundle: Path, by: Identity, *more: str) -> None:
     instance = by.instance
     options = ("--identity-token", instance.token(), "--bundle", bundle)
     roots = ("--signing-config", instance.signing_config, "--trusted-root", instance.trusted_root)
-    error = run([sys.executable, CLIENT, "sign-bundle", *options, *roots, *more, file], {})
+    error = refusal_of([sys.executable, CLIENT, "sign-bundle", *options, *roots, *more, file], {})
     assert error is None, error
 
 
@@ -28,4 +28,4 @@ def verify(target: str | Path, bundle: Path, by: Identity) -> str | None:
     expected = ("--certificate-identity", by.subject, "--certificate-oidc-issuer", by.issuer)
     root = ("--trusted-root", by.instance.trusted_root)
     options = ("--bundle", bundle, *expected, *root)
-    return run([sys.executable, CLIENT, "verify-bundle", *options, target], {})
+    return refusal_of([sys.executable, CLIENT, "verify-bundle", *options, target], {})

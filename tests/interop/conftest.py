@@ -12,7 +12,6 @@ from tests.interop.clients import Cosign, CosignSigner, SigstoreJs, SigstorePyth
 from tests.interop.credentials import Credential, Identity, Key
 from tests.interop.instance.instance import Instance, Services, running
 from tests.interop.matrix import Clients, Matrix, measure
-from tests.interop.page import versions_of
 from tests.interop.peers import Peers, prepare
 from tests.interop.release import (
     Release,
@@ -55,19 +54,11 @@ def model_as_it_is(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def production_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The models after the production export."""
     return export(tmp_path_factory.mktemp("production") / "model")
 
 
 @pytest.fixture(scope="session")
-def versions(peers: Peers, clients: Clients) -> dict[str, str]:
-    """The versions of the clients and services."""
-    return versions_of(peers, clients)
-
-
-@pytest.fixture(scope="session")
 def identity(instance: Instance) -> Identity:
-    """The identity that signs at the instance."""
     return Identity(instance)
 
 
@@ -141,6 +132,5 @@ def other_key(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def cosign_signer(
     cosign: Cosign, reference: Release, tmp_path_factory: pytest.TempPathFactory
 ) -> CosignSigner:
-    """A cosign that signs with the key of `reference`."""
     folder = tmp_path_factory.mktemp("cosign-signer")
     return CosignSigner.of(cosign, folder, reference.root / "release.key")

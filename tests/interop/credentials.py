@@ -34,12 +34,10 @@ class Identity:
 
     @property
     def subject(self) -> str:
-        """The subject in its certificates."""
         return self.instance.subject
 
     @property
     def issuer(self) -> str:
-        """The issuer of its tokens."""
         return self.instance.issuer_url
 
     @property

@@ -46,8 +46,6 @@ class Document(enum.Enum):
 
 
 class Answer(enum.Enum):
-    """The answers of a client."""
-
     ACCEPTED = "accepted"
     REFUSED = "refused"
     NOT_OFFERED = "–"
@@ -67,8 +65,6 @@ Sign: TypeAlias = Callable[[Sequence[Draft], Credential], None]
 
 @dataclass(frozen=True)
 class Clients:
-    """The clients to measure."""
-
     cosign: Cosign
     python: SigstorePython
     js: SigstoreJs
@@ -108,12 +104,7 @@ class Clients:
 
 @dataclass
 class Matrix:
-    """The results.
-
-    Attributes:
-        ours: Whether a client accepts what we sign: by document, way of signing, and client.
-        theirs: Whether we accept what a client signs: by client, way of signing, and document.
-    """
+    """The answers: `ours` of clients to what we sign, `theirs` of us to what clients sign."""
 
     ours: dict[tuple[Document, str, str], Answer] = field(default_factory=dict)
     theirs: dict[tuple[str, str, Document], Answer] = field(default_factory=dict)
@@ -196,7 +187,6 @@ def _answer(verify: Verify, by: Credential, claims: Sequence[Claim], folder: Pat
 def _theirs(
     sign: Sign, by: Credential, release: Released, folder: Path
 ) -> Iterator[tuple[Document, Answer]]:
-    """Sign every statement of a release with another client."""
     copy = Released(folder / "registry")
     shutil.copytree(release.root, copy.root)
     summary = copy.root / "bundles" / "registry.json.vsa.sigstore.json"

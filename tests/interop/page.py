@@ -18,13 +18,7 @@ from tests.interop.credentials import Credential, Identity, Key
 from tests.interop.instance.instance import Services, running
 from tests.interop.matrix import Answer, Clients, Document, Matrix, measure
 from tests.interop.peers import COSIGN, SERVICES, Peers, prepare
-from tests.interop.release import (
-    REPOSITORY,
-    Released,
-    export,
-    make_keyless_release,
-    make_release,
-)
+from tests.interop.release import REPOSITORY, Released, export, make_keyless_release, make_release
 
 PAGE: Final = REPOSITORY / "docs" / "interoperability.md"
 _MEASURED: Final = re.compile(r"(<!-- measured -->\n).*?(<!-- measured until here -->)", re.DOTALL)

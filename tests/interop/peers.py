@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The real clients and services of `make interop`, each built once per machine.
 
-`python -m tests.interop.peers` builds what is missing. Versions are pinned by the `go.sum`
-of each and by `node/package-lock.json`; what is built from them lives outside the repository, in
-`${XDG_CACHE_HOME:-~/.cache}/onnx-provenance/`, in a folder named after its version and the digest
-of its lock file. A folder that exists is complete: it is built under another name and renamed.
+`python -m tests.interop.peers` builds what is missing in `${XDG_CACHE_HOME:-~/.cache}`. The name of
+a folder there has the version and the digest of the lock file; a folder that exists is complete.
 """
 
 from __future__ import annotations
@@ -44,8 +42,6 @@ class GoProgram:
     pins: Path
 
     def build(self) -> Path:
-        """Build the program if it is missing, and return its path."""
-
         def build(folder: Path) -> None:
             go = _tool("go", f"Install Go 1.26 or newer: {self.name} is built from its module.")
             flags = f"-X {VERSION_VARIABLE}={self.version}"

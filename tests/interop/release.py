@@ -14,7 +14,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -62,7 +62,6 @@ class Released:
 
     @property
     def registry(self) -> Path:
-        """The registry file."""
         return self.root / "model" / "registry.json"
 
     @property
@@ -102,17 +101,14 @@ class Release(Released):
 
 
 def keys_by_hint(public_key: Path) -> dict[str, str]:
-    """Return a public key by its hint, as base64 of its DER."""
     return {hint_of(public_key): base64.b64encode(der_of(public_key)).decode()}
 
 
 def payload_of(bundle: Path) -> bytes:
-    """The payload of a DSSE bundle."""
     return base64.b64decode(json.loads(bundle.read_bytes())["dsseEnvelope"]["payload"])
 
 
 def statement_of(bundle: Path) -> dict[str, Any]:
-    """The statement of a DSSE bundle."""
     statement: dict[str, Any] = json.loads(payload_of(bundle))
     return statement
 
@@ -123,7 +119,6 @@ def sha256_of(file: Path) -> str:
 
 
 def der_of(public_key: Path) -> bytes:
-    """The DER SubjectPublicKeyInfo of a PEM public key."""
     return serialization.load_pem_public_key(public_key.read_bytes()).public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )
@@ -187,6 +182,14 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     }
     closed |= dict.fromkeys(("no_proxy", "NO_PROXY"), "localhost,127.0.0.1")
     return kept | closed | dict(extra or {})
+
+
+def refusal_of(command: Sequence[str | Path], more: Mapping[str, str]) -> str | None:
+    """Return None if the command succeeds, else its standard error."""
+    done = subprocess.run(
+        command, env=environment(more), capture_output=True, text=True, check=False
+    )
+    return None if done.returncode == 0 else done.stderr or f"exit {done.returncode}"
 
 
 def export(model: Path, *, production: bool = True) -> Path:

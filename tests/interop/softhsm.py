@@ -27,7 +27,6 @@ class Token:
 
     @classmethod
     def make(cls, softhsm: SoftHsm, folder: Path) -> Token:
-        """Make a new token."""
         tokens = folder / "tokens"
         tokens.mkdir(parents=True)
         settings = folder / "softhsm2.conf"
@@ -37,12 +36,7 @@ class Token:
             *(softhsm.tool, "--module", softhsm.module, "--init-token", "--free"),
             *("--label", LABEL, "--pin", PIN, "--so-pin", ADMINISTRATOR),
         ]
-        subprocess.run(
-            command,
-            env=environment(token.environment),
-            check=True,
-            capture_output=True,
-        )
+        subprocess.run(command, env=environment(token.environment), check=True, capture_output=True)
         return token
 
     @property

@@ -74,7 +74,6 @@ def bundle(
     statement: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """The bundle of a client over the file or the statement about it."""
     about: bool = request.param
     folder = tmp_path_factory.mktemp("bundle")
     made = folder / "bundle.sigstore.json"
@@ -95,7 +94,7 @@ def bundle(
     return made
 
 
-def test_it_is_verified_and_other_bytes_are_not(
+def test_bundle_is_verified_and_other_bytes_are_refused(
     bundle: Path, artifact: Path, identity: Identity, tmp_path: Path
 ) -> None:
     copy = tmp_path / artifact.name
@@ -113,7 +112,7 @@ def test_it_is_verified_and_other_bytes_are_not(
     assert conformance.verify(copy, bundle, identity) is not None
 
 
-def test_inspect_shows_who_when_and_what(
+def test_inspect_shows_signer_time_and_content(
     bundle: Path, signer: str, identity: Identity, artifact: Path, tmp_path: Path
 ) -> None:
     done = provenance(tmp_path, "inspect", bundle, "--format", "json")

@@ -43,7 +43,7 @@ def material(bundle: Path) -> Any:
     return json.loads(bundle.read_bytes())["verificationMaterial"]
 
 
-def test_what_is_stamped_and_logged_verifies_here_and_with_cosign(
+def test_logged_signature_verifies_here_and_with_cosign(
     unsigned: Release, instance: Instance, cosign: Cosign, tmp_path: Path
 ) -> None:
     sign(unsigned, "--trust-config", instance.trust_config)
@@ -58,7 +58,7 @@ def test_what_is_stamped_and_logged_verifies_here_and_with_cosign(
     assert cosign.verify_logged(key, claim.bundle, changed, root) is not None
 
 
-def test_what_is_stamped_alone_verifies_here_and_with_cosign(
+def test_timestamped_signature_verifies_here_and_with_cosign(
     unsigned: Release, instance: Instance, cosign: Cosign
 ) -> None:
     plain = provenance(unsigned.root, "release", "--signer", "file:release.key")
@@ -75,7 +75,7 @@ def test_what_is_stamped_alone_verifies_here_and_with_cosign(
         assert "not enough verified log entries" in (refusal or "")
 
 
-def test_what_cosign_stamps_and_logs_verifies_here_and_an_entry_of_another_does_not(
+def test_logged_signature_of_cosign_verifies_and_another_log_entry_is_refused(
     unsigned: Release, instance: Instance, cosign: Cosign, tmp_path: Path
 ) -> None:
     folder = tmp_path / "cosign"

@@ -7,6 +7,7 @@ import datetime
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +56,12 @@ def test_every_client_accepts_every_file_of_every_bundle(
 
 @pytest.mark.parametrize("client", CLIENTS)
 def test_every_client_refuses_a_statement_with_one_byte_changed(
-    clients: Clients,
-    client: str,
-    identity: Identity,
-    keyless_reference: Released,
-    tmp_path: Path,
+    clients: Clients, client: str, identity: Identity, keyless_reference: Released, tmp_path: Path
 ) -> None:
-    claims = {c.predicate_type: c for c in keyless_reference.claims}
-    for claim in claims.values():
-        with_one_payload_byte_changed(claim.bundle, tmp_path)
+    claims = {c.predicate_type: c for c in keyless_reference.claims}.values()
     changed = [
-        type(claim)(tmp_path / claim.bundle.name, claim.file, claim.predicate_type)
-        for claim in claims.values()
+        replace(claim, bundle=with_one_payload_byte_changed(claim.bundle, tmp_path))
+        for claim in claims
     ]
     assert len(changed) == 2
     assert None not in clients.verifiers[client](changed, identity)
@@ -89,16 +84,13 @@ def test_the_c_consumers_command_line_accepts_every_row(
     assert len(release.rows) == len(committed_release().rows)
 
 
-# --- what `verify` says -------------------------------------------------------------------------
-
-
 def _verify(root: Path, *arguments: str) -> tuple[int, dict[str, Any]]:
     done = provenance(root, "verify", *arguments, "--format", "json")
     assert done.stdout, done.stderr
     return done.returncode, json.loads(done.stdout)
 
 
-def test_verify_says_of_each_row_who_signed_when_and_why_it_counts(
+def test_verify_reports_signer_time_and_trust_of_each_row(
     identity: Identity, release: Released
 ) -> None:
     status, report = _verify(release.root)
@@ -160,7 +152,7 @@ def test_one_byte_of_any_model_file_is_noticed(
     assert {str(f.relative_to(copy.root)) for f in files} <= about
 
 
-def test_the_whole_run_has_one_certificate(release: Released) -> None:
+def test_one_certificate_signs_all_bundles_of_a_run(release: Released) -> None:
     certificates = {
         json.loads(b.read_bytes())["verificationMaterial"]["certificate"]["rawBytes"]
         for b in release.bundles

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.interop.matrix import Answer, Document, Matrix
-from tests.interop.page import PAGE, page_with
+from tests.interop.matrix import Answer, Clients, Document, Matrix
+from tests.interop.page import PAGE, page_with, versions_of
+from tests.interop.peers import Peers
 
 pytestmark = pytest.mark.interop
 
@@ -23,6 +24,8 @@ def test_what_every_client_signs_is_accepted(matrix: Matrix) -> None:
     assert answers.count(Answer.ACCEPTED) == 18
 
 
-def test_the_page_says_what_was_measured(matrix: Matrix, versions: dict[str, str]) -> None:
-    text = PAGE.read_text("utf-8")
+def test_the_page_shows_the_measured_results(
+    matrix: Matrix, peers: Peers, clients: Clients
+) -> None:
+    text, versions = PAGE.read_text("utf-8"), versions_of(peers, clients)
     assert text == page_with(text, matrix, versions), "run `make interop-docs`, and look at it"

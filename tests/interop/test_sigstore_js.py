@@ -71,7 +71,7 @@ def test_a_hint_that_names_no_known_key_is_refused(
         assert "PUBLIC_KEY_ERROR" in str(reason)
 
 
-def test_it_reads_what_cosign_writes_with_our_key_by_the_same_hint(
+def test_bundle_of_cosign_has_our_key_hint(
     sigstore_js: SigstoreJs, cosign_signer: CosignSigner, reference: Release, tmp_path: Path
 ) -> None:
     """Our hint is the same as that of cosign, so one key map works for both."""

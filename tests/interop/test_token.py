@@ -12,12 +12,7 @@ import pytest
 from tests.interop.clients import Cosign, SigstoreJs
 from tests.interop.instance.instance import Instance
 from tests.interop.peers import Peers
-from tests.interop.release import (
-    Release,
-    make_unsigned,
-    provenance,
-    with_one_byte_changed,
-)
+from tests.interop.release import Release, make_unsigned, provenance, with_one_byte_changed
 from tests.interop.softhsm import LABEL, PIN, Token
 
 pytestmark = pytest.mark.interop
@@ -45,8 +40,6 @@ def unsigned(tmp_path: Path, public_key: Path, model_as_it_is: Path) -> Release:
 
 @pytest.fixture
 def sign(unsigned: Release, token: Token) -> Run:
-    """Run `provenance release` with the token."""
-
     def run(
         uri: str | None = None, *more: str | Path, **environment: str
     ) -> subprocess.CompletedProcess[str]:
@@ -57,7 +50,7 @@ def sign(unsigned: Release, token: Token) -> Run:
     return run
 
 
-def test_everybody_verifies_what_a_token_signed(
+def test_all_clients_verify_a_release_signed_by_a_token(
     unsigned: Release, sign: Run, cosign: Cosign, sigstore_js: SigstoreJs, tmp_path: Path
 ) -> None:
     done = sign()
@@ -84,7 +77,7 @@ def test_a_token_is_stamped_and_logged_like_any_key(
         assert cosign.verify_logged(unsigned.public_key, claim.bundle, claim.file, root) is None
 
 
-def test_a_wrong_pin_is_tried_once_and_a_right_one_still_opens(
+def test_wrong_pin_is_tried_once_and_the_right_one_still_works(
     unsigned: Release, sign: Run
 ) -> None:
     for _ in range(2):  # SoftHSM locks nothing, other tokens do after three
@@ -96,7 +89,7 @@ def test_a_wrong_pin_is_tried_once_and_a_right_one_still_opens(
     assert sign().returncode == 0
 
 
-def test_without_a_pin_it_is_said_where_to_put_it(unsigned: Release, sign: Run) -> None:
+def test_missing_pin_is_an_error(unsigned: Release, sign: Run) -> None:
     done = sign(PROVENANCE_KEY_PIN="")
     assert done.returncode == 4
     assert "needs a PIN" in done.stderr
@@ -112,7 +105,7 @@ def test_without_a_pin_it_is_said_where_to_put_it(unsigned: Release, sign: Run) 
         (None, {"PYKCS11LIB": ""}, "PYKCS11LIB environment variable must be set"),
     ],
 )
-def test_a_token_that_is_not_there_leaves_everything_as_it_was(
+def test_missing_token_changes_no_bundle(
     unsigned: Release, sign: Run, uri: str | None, environment: dict[str, str], reason: str
 ) -> None:
     done = sign(uri, **environment)
@@ -122,7 +115,7 @@ def test_a_token_that_is_not_there_leaves_everything_as_it_was(
     assert unsigned.bundles == []
 
 
-def test_another_key_of_the_same_token_is_not_taken_for_the_one(
+def test_another_key_of_the_same_token_is_refused(
     unsigned: Release, sign: Run, token: Token, tmp_path: Path
 ) -> None:
     token.generate(3, tmp_path / "third.pub")
@@ -132,9 +125,7 @@ def test_another_key_of_the_same_token_is_not_taken_for_the_one(
     assert unsigned.bundles == []
 
 
-def test_a_key_on_another_curve_is_refused_by_its_name(
-    unsigned: Release, sign: Run, token: Token
-) -> None:
+def test_key_on_another_curve_is_refused(unsigned: Release, sign: Run, token: Token) -> None:
     token.generate(4, unsigned.public_key, "secp384r1")
     done = sign(token.uri(4))
     assert done.returncode == 2
@@ -142,7 +133,7 @@ def test_a_key_on_another_curve_is_refused_by_its_name(
     assert unsigned.bundles == []
 
 
-def test_the_pin_is_in_nothing_that_is_written_or_said(unsigned: Release, sign: Run) -> None:
+def test_pin_is_in_no_file_and_no_output(unsigned: Release, sign: Run) -> None:
     done = sign(None, "-v")
     assert done.returncode == 0
     written = b"".join(p.read_bytes() for p in unsigned.root.rglob("*") if p.is_file())

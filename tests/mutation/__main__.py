@@ -57,16 +57,8 @@ def main() -> int:
     files = [p for p in sorted(RULES.rglob("*.py")) if _chosen(p, options.files)]
     every = [m for p in files for m in mutants(p)]
     results: list[Result] = []
-    arguments = [
-        "-q",
-        "--no-header",
-        "--no-summary",
-        "-s",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-    ]
+    arguments = ["-q", "--no-header", "--no-summary", "-s"]
+    arguments += ["-p", "no:cacheprovider", "-p", "no:xdist"]
     warm = Warm(lambda warm: results.extend(_run(warm, every, options)))
     status = pytest.main([*arguments, *(options.tests or TESTS)], plugins=[warm])
     if not results:

@@ -126,7 +126,6 @@ def _place(tree: ast.Module, line: int) -> _Place:
 
 
 def _statements(tree: ast.AST, line: int) -> Iterator[ast.stmt]:
-    """The statements around a line, the outermost first."""
     for node in ast.iter_child_nodes(tree):
         inside = getattr(node, "lineno", 1) <= line <= (getattr(node, "end_lineno", line) or line)
         if inside:

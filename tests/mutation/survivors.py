@@ -58,7 +58,6 @@ class Known:
 
 
 def known(file: Path = FILE) -> Sequence[Known]:
-    """The entries of the file."""
     table = tomllib.loads(file.read_text("utf-8"))
     return [
         Known(e["file"], e["was"], frozenset(e["becomes"]), e["why"])
@@ -67,7 +66,7 @@ def known(file: Path = FILE) -> Sequence[Known]:
 
 
 def unexplained(results: Iterable[Result], entries: Sequence[Known]) -> list[Result]:
-    """The survivors of which no entry speaks."""
+    """Return the survivors without an entry."""
     survived = [r for r in results if r.killer is None]
     return [r for r in survived if not any(k.fits(r) for k in entries)]
 

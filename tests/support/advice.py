@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The advice of a finding, followed to the letter: what a table of advice is written with.
+"""Scenes and steps for tables that follow the advice of findings.
 
-A scene is a registry with one defect: a case of `tests/cases/`, or a mutation in the registry of
-`tests/support/production.py`. A step does what the help of a finding says, and nothing else. A
-command is taken out of the help as it is printed there and run; a value is taken out of it and
-written. Where the help says that something is exported or restored, the file of before the defect
-is put in its place.
+A scene is a registry with one defect. A step does what the help of a finding says, and nothing
+else.
 """
 
 from __future__ import annotations
@@ -46,17 +43,10 @@ class Mutation:
 
 @dataclass(frozen=True)
 class Advice:
-    """One line of the table.
+    """One line of the table: a scene, words of a help, and the step that does what it says.
 
-    Attributes:
-        code: The rule.
-        scene: A mutation, or the name of a case of `tests/cases/`.
-        help: Words of the help that the step follows.
-        step: What the help says.
-        row: Which finding it is, where the scene has several with these words.
-        since: Findings that follow when the repaired registry is compared with the damaged one or
-            with the one before: what was changed on purpose has to be declared, and a change of
-            the configuration is shown (BAS810).
+    `row` selects one of several findings. `since` lists the findings of a comparison with the
+    registry before the defect, or with the damaged one.
     """
 
     code: str
@@ -85,7 +75,6 @@ class Scene:
 
     @property
     def registry(self) -> Path:
-        """The registry."""
         return self.tree / "model" / "registry.json"
 
     def run(self, *arguments: str) -> Result:
@@ -201,14 +190,12 @@ def put_back(*names: str) -> Step:
 
 
 def about_back(scene: Scene, finding: Finding) -> None:
-    """Put the file back that the finding is about."""
     target = scene.tree / finding["about"]
     target.unlink(missing_ok=True)
     shutil.copyfile(scene.before / finding["about"], target)
 
 
 def removed(scene: Scene, finding: Finding) -> None:
-    """Remove the file of the finding."""
     (scene.tree / finding["path"]).unlink()
 
 
@@ -225,7 +212,6 @@ def deferred(scene: Scene, finding: Finding) -> None:
 
 
 def defer(rule: str, about: str) -> Step:
-    """Declare a deferral."""
     text = f"""
 [[deferral]]
 rule = "{rule}"
@@ -313,6 +299,5 @@ _SCHEMA: Final[Mapping[str, Any]] = {
 
 
 def assert_valid(registry: Path) -> None:
-    """Require that a registry is valid by the schema."""
     errors = Draft202012Validator(_SCHEMA).iter_errors(json.loads(registry.read_text("utf-8")))
     assert [e.message for e in errors] == []

@@ -24,13 +24,11 @@ def second_signer(scene: Scene, _finding: Any) -> None:
 
 
 def summary_fetched(scene: Scene, _finding: Any) -> None:
-    """Fetch the release summary."""
     summary = "bundles/registry.json.vsa.sigstore.json"
     shutil.copyfile(scene.before / summary, scene.tree / summary)
 
 
 def sidecar_fetched(scene: Scene, _finding: Any) -> None:
-    """Fetch the sidecar into the download folder."""
     shutil.copy(scene.before / "model/m.json", scene.outside)
 
 
@@ -59,8 +57,6 @@ def all_smoke(scene: Scene, _finding: Any) -> None:
 
 
 def configured(more: str) -> Step:
-    """Add to the configuration."""
-
     def step(scene: Scene, _finding: Any) -> None:
         with (scene.tree / CONFIGURATION).open("a", encoding="utf-8") as stream:
             stream.write(more)
@@ -93,7 +89,6 @@ def check_by_another(scene: Scene, _finding: Any) -> None:
 
 
 def check_by_both(scene: Scene, _finding: Any) -> None:
-    """Do `check` with both keys."""
     for by in (scene.key, scene.other):
         do_step(scene, "check", by)
 

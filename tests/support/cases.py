@@ -6,26 +6,32 @@ A case is a table of one of the TOML files there. It names a base and the differ
     [license-misspelt]
     about = "The message names the nearest identifier of the SPDX list."
     make = [{row = "m", set = {license = "Apache-2"}}]
-    exit = 1
-    finding = [{code = "LIC204", row = "m", message = "nearest is 'Apache-2.0'"}]
+    finding = [{LIC204 = "m", message = "most similar id is 'Apache-2.0'"}]
 
 The keys, in the order in which they take effect:
 
     about = "What the case shows, and why that matters."
     base = "trusted"        # a table of bases.toml; by default "model"
+    trust = true            # trust the key of the run
     config = "..."          # TOML at the end of provenance.toml, after an empty line
+    defer = {SID402 = ["m"]}    # a deferral of the rule for these rows
     make = [...]            # edits of the tree, one after the other
     release = true          # release the tree, signed with the key of the run
     baseline = true         # copy the tree to {outside}/baseline
     then = [...]            # more edits
     command = "verify"      # split as a shell does; by default "check"
+    options = "--run"       # more arguments of the command
     env = {...}             # environment variables
-    exit = 1
+    exit = 3                # by default 2 with an `error`, 1 with a finding that fails, or else 0
     finding = [{...}]       # exactly these findings, in any order
     error = {...}           # for exit codes 2 and 4: parts of `message`, and one of `help`
     stdout = ["..."]        # parts of the output
 
-A base is a table of `bases.toml` with `about`, `base`, `config` and `make`. Its files are in
+The table `defaults` of a file holds the keys of every case that does not have them. With
+`each = [{...}]`, a table is one case for each element: `{NAME}` stands for the member NAME of the
+element, in the name of the table too. `PATHS` has such names for paths that occur often, as
+`{bundle}`. A base is a
+table of `bases.toml` with `about`, `base`, `trust`, `config` and `make`. Its files are in
 `bases/NAME/`, if it has any of its own.
 
 An edit is a table whose first key is its kind, with a path in the tree as value. `STEPS` lists the
@@ -34,7 +40,8 @@ kinds; the most common ones are:
     {row = "m", set = {license = "MIT"}, unset = ["smoke"]}      # members of a registry row
     {add-row = "n", set = {smoke = false}}                       # a row like the first one
     {remove-row = "n"}
-    {json = "model/m.json", at = ["gate"], set = {passed = true}}
+    {sidecar = "m", set = {opset = 17}}     # id, kind, digest, and a line for each member
+    {json = "model/m.json#/gate", set = {passed = true}}    # a JSON pointer leads to the object
     {write = "LICENSE", text = "..."}
     {replace = "provenance.toml", old = "...", new = "..."}
     {remove = "model/m.onnx"}
@@ -45,9 +52,11 @@ NAME in the same folder: after all of `make`, and after each edit of `then`. `{t
 `{key}` and `{pub}` stand for the paths of the tree, of a folder beside it, and of the private and
 the public key of the run; they are replaced in commands, environment variables, paths and texts.
 
-Of a finding, `code` and `row` must be equal and each code must occur as often as it is listed.
-`message` (one string or several), `help`, `path` and `about` are compared in part; `line`,
-`severity` ("error" by default) and `deferred` (false by default) must be equal.
+A finding is a table whose first key is its code. The value is the row, a list of rows with a
+finding each, or "" for a finding without a row. Code and row must be equal, and each code must
+occur as often as it is listed. `message` (one string or several), `help`, `about` and the path of
+`at = "PATH:LINE"` are compared in part; the line, `severity` ("error" by default) and `deferred`
+(false by default) must be equal.
 """
 
 from __future__ import annotations
@@ -60,7 +69,7 @@ import re
 import shlex
 import shutil
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -77,13 +86,30 @@ REGISTRY: Final = "model/registry.json"
 _BASES: Final = "bases"
 _DIGEST: Final = re.compile(rb"@sha256:([^@\s]+)@")
 _REPEATED: Final = re.compile(r"@digest:([0-9a-f])@")
-_BASE_KEYS: Final = {"about", "base", "config", "make"}
+PATHS: Final = {
+    "bundle": "bundles/m.onnx.sigstore.json",
+    "summary": "bundles/registry.json.vsa.sigstore.json",
+    "registry": REGISTRY,
+    "sidecar": "model/m.json",
+    "verdict": "model/ens_seed_flip_PROMOTE.json",
+}
+"""Names of paths in bases and cases."""
+
+_NAME: Final = re.compile(r"\{(\w+)\}")
+_BASE_KEYS: Final = {"about", "base", "config", "make", "trust"}
 _KEYS: Final = _BASE_KEYS | {
-    "baseline", "command", "env", "error", "exit", "finding", "release", "stdout", "then",
-}  # fmt: skip
-_FINDING_KEYS: Final = {
-    "about", "code", "deferred", "help", "line", "message", "path", "row", "severity",
-}  # fmt: skip
+    *("baseline", "command", "defer", "env", "error", "exit", "finding", "options", "release"),
+    *("stdout", "then"),
+}
+_FINDING_KEYS: Final = {"about", "at", "deferred", "help", "line", "message", "severity"}
+_CODE: Final = re.compile("[A-Z]{3}[0-9]{3}")
+_DEFERRAL: Final = """
+[[deferral]]
+rule = "{rule}"
+rows = {rows}
+reason = "until the retrain"
+reference = "ADR-1105"
+"""
 
 
 @dataclass(frozen=True)
@@ -123,11 +149,10 @@ class Case:
     @property
     def command(self) -> list[str]:
         """The arguments of `provenance`."""
-        return shlex.split(self.spec.get("command", "check"))
+        return shlex.split(f"{self.spec.get('command', 'check')} {self.spec.get('options', '')}")
 
     @property
     def findings(self) -> list[Mapping[str, Any]]:
-        """The findings that the case expects."""
         return list(self.spec.get("finding", []))
 
     @property
@@ -155,7 +180,9 @@ def load_bases(text: str) -> dict[str, Base]:
     bases: dict[str, Base] = {}
     for name, spec in tomllib.loads(text).items():
         _refuse_unknown(name, spec, _BASE_KEYS)
-        bases[name] = Base(name, spec, _named(spec["base"], bases) if "base" in spec else None)
+        bases[name] = Base(
+            name, _replaced(spec, PATHS), _named(spec["base"], bases) if "base" in spec else None
+        )
     return bases
 
 
@@ -163,20 +190,72 @@ def load_cases(text: str, family: str, bases: Mapping[str, Base]) -> list[Case]:
     """Parse a file of cases.
 
     Raises:
-        ValueError: If a table has an unknown key, lacks `about` or `exit`, or starts from an
-            unknown base.
+        ValueError: If a table has an unknown key, lacks `about`, or starts from an unknown base.
     """
     cases = []
-    for name, spec in tomllib.loads(text).items():
+    tables = tomllib.loads(text)
+    defaults = tables.pop("defaults", {})
+    for name, spec in _expanded(tables, defaults):
         _refuse_unknown(name, spec, _KEYS)
-        for finding in spec.get("finding", []):
-            _refuse_unknown(f"{name}: finding", finding, _FINDING_KEYS)
+        if not spec.get("about"):
+            raise ValueError(f"{name}: `about` is missing")
         _refuse_unknown(f"{name}: error", spec.get("error", {}), {"message", "help"})
-        for key in ("about", "exit"):
-            if spec.get(key, "") == "":
-                raise ValueError(f"{name}: `{key}` is missing")
+        spec["finding"] = [f for found in spec.get("finding", []) for f in _findings(name, found)]
+        failing = [f for f in spec["finding"] if _fails(f)]
+        spec.setdefault("exit", 2 if "error" in spec else 1 if failing else 0)
         cases.append(Case(name, family, spec, _named(spec.get("base", "model"), bases)))
     return cases
+
+
+def _expanded(
+    tables: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the name and the keys of each case of a file."""
+    for name, table in tables.items():
+        shared = defaults | table
+        for element in shared.pop("each", [{}]):
+            names = PATHS | _replaced(element, PATHS)
+            yield _replaced(name, names), _replaced(shared, names)
+
+
+def _replaced(value: Any, names: Mapping[str, Any]) -> Any:
+    """Return a value with `{NAME}` replaced.
+
+    A string that is only a name becomes its value; in a list, the elements of a list.
+    """
+    if isinstance(value, str):
+        whole = _NAME.fullmatch(value)
+        if whole and whole[1] in names:
+            return names[whole[1]]
+        return _NAME.sub(lambda match: str(names.get(match[1], match[0])), value)
+    if isinstance(value, list):
+        replaced: list[Any] = []
+        for element in value:
+            new = _replaced(element, names)
+            is_spread = isinstance(element, str) and isinstance(new, list)
+            replaced += new if is_spread else [new]
+        return replaced
+    if isinstance(value, dict):
+        return {key: _replaced(element, names) for key, element in value.items()}
+    return value
+
+
+def _fails(finding: Mapping[str, Any]) -> bool:
+    return finding.get("severity", "error") == "error" and not finding.get("deferred", False)
+
+
+def _findings(name: str, table: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield the findings of a table, with code, row, path and line under keys of their own."""
+    (code, rows), *rest = table.items()
+    finding = dict(rest)
+    _refuse_unknown(f"{name}: finding", finding, _FINDING_KEYS)
+    if not _CODE.fullmatch(code):
+        raise ValueError(f"{name}: finding: the first key is {code!r}, not the code of a rule")
+    path, _, line = finding.pop("at", "").partition(":")
+    if line:
+        finding["line"] = int(line)
+    for row in [rows] if isinstance(rows, str) else rows:
+        yield finding | {"code": code, "row": row or None, "path": path}
 
 
 def _refuse_unknown(name: str, table: Mapping[str, Any], known: set[str]) -> None:
@@ -203,7 +282,6 @@ def all_cases() -> Sequence[Case]:
 
 
 def case_named(name: str) -> Case:
-    """Return the one case of a name."""
     (case,) = (case for case in all_cases() if case.name == name)
     return case
 
@@ -234,7 +312,7 @@ class Workshop:
         return text
 
     def lay_out(self, case: Case, before: Path | None = None) -> None:
-        """Make the files of the case, release them if the case says so, and make its last edits.
+        """Make the files of the case, release them if it says `release`, and make its last edits.
 
         With `before`, a copy of the tree as it is before `then` is kept there.
         """
@@ -257,9 +335,16 @@ class Workshop:
             self.fill_digests()
 
     def make(self, spec: Mapping[str, Any]) -> None:
-        """Make the edits of `config` and `make`."""
+        """Make the edits of `trust`, `config`, `defer` and `make`."""
+        texts = ['\n[[trust.key]]\npath = "release.pub"\n'] if spec.get("trust", False) else []
+        if texts:
+            self.do({"key": "release.pub", "type": "release"})
         if "config" in spec:
-            self.do({"append": "provenance.toml", "text": f"\n{spec['config']}"})
+            texts.append(f"\n{spec['config']}")
+        for rule, rows in spec.get("defer", {}).items():
+            texts.append(_DEFERRAL.format(rule=rule, rows=json.dumps(rows)))
+        for text in texts:
+            self.do({"append": "provenance.toml", "text": text})
         for step in spec.get("make", []):
             self.do(step)
 
@@ -274,7 +359,10 @@ class Workshop:
             raise ValueError(f"unknown kind of edit {kind!r}")
         if kind in _OF_ROWS:
             rest.insert(0, ("id", target))
-            target = REGISTRY
+            target = f"model/{target}.json" if kind == "sidecar" else REGISTRY
+        if kind in _OF_JSON and "#/" in target:
+            target, _, pointer = target.partition("#/")
+            rest.insert(0, ("at", pointer.split("/")))
         path = self.tree / self.fill(target)
         path.parent.mkdir(parents=True, exist_ok=True)
         before = _state(path)
@@ -336,15 +424,13 @@ def _runnable(w: Workshop, path: Path, *, recipe: str) -> None:
     path.write_bytes(runnable.RECIPES[recipe]())
 
 
-def _without(w: Workshop, path: Path, field: str) -> None:
-    """A model without one field of the message."""
+def _model_without(w: Workshop, path: Path, field: str) -> None:
     message = models.proto()
     message.ClearField(field)
     path.write_bytes(message.SerializeToString())
 
 
 def _write(w: Workshop, path: Path, text: str) -> None:
-    """A text file."""
     path.write_text(w.fill(text), "utf-8")
 
 
@@ -365,7 +451,6 @@ def _repeat(w: Workshop, path: Path, *, before: str, text: str, times: int, afte
 
 
 def _nest(w: Workshop, path: Path, *, before: str, depth: int, after: str) -> None:
-    """Nested arrays."""
     path.write_text(before + "[" * depth + "]" * depth + after, "utf-8")
 
 
@@ -398,7 +483,6 @@ def _symlink(w: Workshop, path: Path, *, target: str) -> None:
 
 
 def _remove(w: Workshop, path: Path) -> None:
-    """A file removed."""
     path.unlink()
 
 
@@ -410,6 +494,14 @@ def _move(w: Workshop, path: Path, *, to: str) -> None:
 def _copy(w: Workshop, path: Path, *, of: str) -> None:
     """A copy of another file."""
     path.write_bytes((w.tree / of).read_bytes())
+
+
+def _download(w: Workshop, path: Path) -> None:
+    """A model with its external data and its bundle, as a consumer downloads them."""
+    for folder, suffix in (("model", ""), ("model", ".data"), ("bundles", ".sigstore.json")):
+        file = w.tree / folder / f"{path.name}{suffix}"
+        if file.exists():
+            shutil.copy(file, path.parent)
 
 
 def _swap(w: Workshop, path: Path, *, other: str) -> None:
@@ -425,7 +517,6 @@ def _replace(w: Workshop, path: Path, *, old: str, new: str) -> None:
 
 
 def _replace_bytes(w: Workshop, path: Path, *, old: str, new: str) -> None:
-    """The one occurrence of bytes replaced, both in hex."""
     content, before = path.read_bytes(), bytes.fromhex(old)
     assert content.count(before) == 1
     path.write_bytes(content.replace(before, bytes.fromhex(new)))
@@ -437,8 +528,7 @@ def _key(w: Workshop, path: Path, *, type: str) -> None:
     path.write_bytes(of_the_run.public.read_bytes() if of_the_run else keys.PUBLIC[type]())
 
 
-def _private(w: Workshop, path: Path, *, type: str) -> None:
-    """A private key of a type of `keys.PRIVATE`."""
+def _private_key(w: Workshop, path: Path, *, type: str) -> None:
     path.write_bytes(keys.PRIVATE[type]())
 
 
@@ -446,6 +536,16 @@ def _json(w: Workshop, path: Path, **to: Any) -> None:
     """A JSON file, written anew or changed as `_edited` describes."""
     document = json.loads(path.read_text("utf-8")) if path.exists() else None
     path.write_text(json.dumps(_edited(document, **to), indent=2) + "\n", "utf-8")
+
+
+def _sidecar(
+    w: Workshop, path: Path, *, id: str, set: Mapping[str, Any] | None = None, text: str = ""
+) -> None:
+    """A sidecar that is up to date, with a line for each member, or more members as JSON."""
+    sidecar = {"id": id, "kind": "fr", "sha256": f"@sha256:{id}.onnx@"} | dict(set or {})
+    lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in sidecar.items()]
+    lines += [text.removesuffix("\n")] if text else []
+    path.write_text("{\n" + ",\n".join(lines) + "\n}\n", "utf-8")
 
 
 def _row(w: Workshop, path: Path, *, id: str, at: Sequence[str | int] = (), **to: Any) -> None:
@@ -497,10 +597,11 @@ def _edited(
         add: An element to add to the array at the place.
     """
     root = [document]
-    *way, last = (0, *at)
     place: Any = root
-    for step in way:
-        place = place[step]
+    last: Any = 0
+    for step in at:
+        place = place[last]
+        last = int(step) if isinstance(place, list) else step
     if value is not None:
         place[last] = value
     if set is not None:
@@ -528,7 +629,7 @@ def _countersign(w: Workshop, path: Path, *, of: str, by: str = "second") -> Non
     path.write_text(json.dumps(dsse_bundle(payload, signer)), "utf-8")
 
 
-def _blob(w: Workshop, path: Path, *, of: str, digest: bool = True) -> None:
+def _sign_blob(w: Workshop, path: Path, *, of: str, digest: bool = True) -> None:
     """A plain signature over the bytes of a file, as `cosign sign-blob` writes it."""
     content = (w.tree / of).read_bytes()
     path.write_text(json.dumps(message_bundle(content, w.key, digest=digest)), "utf-8")
@@ -541,11 +642,12 @@ def _layout(w: Workshop, path: Path, *, by: str = "release") -> None:
     assert done.code == 0, done.err
 
 
-def _record(w: Workshop, path: Path, *, step: str, by: str = "release") -> None:
-    """The link of a step without changes, in a folder of links."""
+def _record(w: Workshop, path: Path, *, steps: Sequence[str], by: str = "release") -> None:
+    """The links of steps without changes, in a folder of links."""
     signer = w.signer(by)
-    with provenance.record_step(step, provenance.load_config(w.tree), path, signer.signer):
-        pass
+    for step in steps:
+        with provenance.record_step(step, provenance.load_config(w.tree), path, signer.signer):
+            pass
 
 
 def _signed(w: Workshop, path: Path, **to: Any) -> None:
@@ -580,45 +682,20 @@ def functionary_id(key: KeyPair) -> str:
     return added["keyid"]
 
 
-STEPS: Final[Mapping[str, Callable[..., None]]] = {
-    "model": _model,
-    "runnable": _runnable,
-    "model-without": _without,
-    "write": _write,
-    "bytes": _bytes,
-    "size": _size,
-    "repeat": _repeat,
-    "nest": _nest,
-    "truncate": _truncate,
-    "append": _append,
-    "fifo": _fifo,
-    "dir": _dir,
-    "symlink": _symlink,
-    "remove": _remove,
-    "move": _move,
-    "copy": _copy,
-    "swap": _swap,
-    "replace": _replace,
-    "replace-bytes": _replace_bytes,
-    "key": _key,
-    "private-key": _private,
-    "json": _json,
-    "row": _row,
-    "add-row": _add_row,
-    "remove-row": _remove_row,
-    "statement": _statement,
-    "countersign": _countersign,
-    "sign-blob": _blob,
-    "layout": _layout,
-    "record": _record,
-    "signed": _signed,
-    "relink": _relink,
-    "disagree": _disagree,
-}
+_FUNCTIONS: Final[tuple[Callable[..., None], ...]] = (
+    *(_model, _runnable, _model_without, _write, _bytes, _size, _repeat, _nest, _truncate),
+    *(_append, _fifo, _dir, _symlink, _remove, _move, _copy, _download, _swap, _replace),
+    *(_replace_bytes, _key, _private_key, _json, _sidecar, _row, _add_row, _remove_row),
+    *(_statement, _countersign, _sign_blob, _layout, _record, _signed, _relink, _disagree),
+)
+STEPS: Final = {f.__name__[1:].replace("_", "-"): f for f in _FUNCTIONS}
 """The kinds of edits. Their first arguments are the workshop and the path."""
 
-_OF_ROWS: Final = {"row", "add-row", "remove-row"}
-"""Edits of the registry: they name a row and no path."""
+_OF_JSON: Final = {"json", "statement", "signed"}
+"""Edits of a JSON document: a pointer may follow the path."""
+
+_OF_ROWS: Final = {"row", "add-row", "remove-row", "sidecar"}
+"""Edits that name a row and no path."""
 
 PAYLOAD_TYPE: Final = "application/vnd.in-toto+json"
 MEDIA_TYPE: Final = "application/vnd.dev.sigstore.bundle.v0.3+json"
@@ -642,7 +719,6 @@ def dsse_bundle(
 
 
 def message_bundle(content: bytes, signer: KeyPair, *, digest: bool = True) -> dict[str, Any]:
-    """A bundle with a plain signature over `content`."""
     message: dict[str, Any] = {"signature": base64.b64encode(signer.sign(content)).decode()}
     if digest:
         raw = base64.b64encode(bytes.fromhex(sha256(content))).decode()

@@ -22,15 +22,12 @@ DEADLINE = 20.0
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left behind."""
-
     code: int
     out: str
     err: str
 
     @property
     def json(self) -> Any:
-        """Standard output as JSON."""
         return json.loads(self.out)
 
     @property

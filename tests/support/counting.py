@@ -46,7 +46,6 @@ def calls(work: Callable[[], T]) -> tuple[int, T]:
 
 
 def opened_files(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
-    """How often each file is opened from now on."""
     found: Counter[Path] = Counter()
     open_file = os.open
 

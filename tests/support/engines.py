@@ -33,7 +33,6 @@ class InRandomOrder(Executor):
         self.submitted = 0
 
     def submit(self, call: Any, /, *args: Any, **options: Any) -> Future[Any]:
-        """Keep a call for later."""
         future = _Late(self)
 
         def run() -> None:
@@ -47,7 +46,6 @@ class InRandomOrder(Executor):
         return future
 
     def run(self) -> None:
-        """Run all that is waiting."""
         self.random.shuffle(self.waiting)
         while self.waiting:
             self.waiting.pop()()

@@ -10,7 +10,7 @@ import pytest
 
 
 def cannot_exchange(monkeypatch: pytest.MonkeyPatch, code: int | None) -> None:
-    """Have two folders not be exchanged: the call fails with `code`, or with None there is none."""
+    """Let the exchange of two folders fail with `code`, or with None let the call be missing."""
 
     def refuse(*_: object) -> int:
         ctypes.set_errno(code or 0)

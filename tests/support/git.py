@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A git repository for tests, untouched by the configuration of whoever runs them."""
+"""A git repository that ignores the git configuration of the user."""
 
 from __future__ import annotations
 
@@ -40,7 +40,6 @@ class GitRepository:
         return cls(root)
 
     def run(self, *arguments: str) -> str:
-        """What a command prints; it must succeed."""
         kept = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
         done = subprocess.run(
             ["git", *arguments],

@@ -44,7 +44,6 @@ class KeyPair:
 
 
 def make_pair(folder: Path, name: str = "release") -> KeyPair:
-    """A fresh key pair in `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     pair = KeyPair(folder / f"{name}.key", folder / f"{name}.pub", key)
@@ -54,7 +53,6 @@ def make_pair(folder: Path, name: str = "release") -> KeyPair:
 
 
 def private_pem(key: Private, passphrase: bytes | None = None) -> bytes:
-    """PKCS#8 PEM."""
     encryption = (
         serialization.BestAvailableEncryption(passphrase)
         if passphrase
@@ -66,14 +64,12 @@ def private_pem(key: Private, passphrase: bytes | None = None) -> bytes:
 
 
 def public_pem(key: Private) -> bytes:
-    """PEM SubjectPublicKeyInfo."""
     return key.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
     )
 
 
 def public_der(key: Private) -> bytes:
-    """DER SubjectPublicKeyInfo."""
     return key.public_key().public_bytes(
         serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
     )

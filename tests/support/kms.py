@@ -41,7 +41,7 @@ def aws(key: KeyPair, status: int = 200) -> Iterator[dict[str, str]]:
         yield {
             "AWS_ENDPOINT_URL_KMS": f"http://{HOST}:{port}",
             "AWS_DEFAULT_REGION": "eu-central-1",
-            "AWS_ACCESS_KEY_ID": "nobody",
+            "AWS_ACCESS_KEY_ID": "unused",
             "AWS_SECRET_ACCESS_KEY": "none",
             "AWS_MAX_ATTEMPTS": "1",
             "AWS_EC2_METADATA_DISABLED": "true",
@@ -67,17 +67,10 @@ def vault(key: KeyPair, status: int = 200) -> Iterator[dict[str, str]]:
 
 @dataclass
 class FakeClient:
-    """What `securesystemslib` calls in the place of a client that is not installed here.
+    """A client of `SIGNER_FOR_URI_SCHEME`, in place of one that is not installed.
 
-    It is put into `SIGNER_FOR_URI_SCHEME`, where that library lets anybody add signers.
-
-    Attributes:
-        opening, signing: Raised when it is opened, or when it is to sign.
-        secret: What it asks for whenever it signs, as tokens do.
-        asked: What it asked for, with the answers.
-        opened: The URIs that it was opened with.
-        signed: How often it was to sign.
-        during: Called in the middle of signing.
+    `opening` and `signing` are raised when the client is opened or signs. `secret` is the name of a
+    secret that it asks for whenever it signs. The client calls `during` while it signs, and counts.
     """
 
     key: KeyPair

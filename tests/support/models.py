@@ -52,12 +52,7 @@ def model(
 ) -> bytes:
     """A model that is well formed for the gate (it need not run).
 
-    Args:
-        inputs: Name and width of each input; all are `float [batch, width]`.
-        opset: The version of ONNX's own operators that it imports.
-        salt: Another number gives another file.
-        external: Tensors outside the model, each at the place it says.
-        padding: Bytes of one more tensor, to make the file large.
+    Inputs are `float [batch, width]`. `salt` makes the bytes different, `padding` the file large.
     """
     outside = (external,) if isinstance(external, External) else tuple(external)
     result = proto(inputs=inputs, opset=opset, salt=salt, external=outside, padding=padding)
@@ -113,7 +108,6 @@ def proto(
 
 
 def data(size: int = 24, salt: int = 0) -> bytes:
-    """Bytes of an external-data file."""
     return bytes((salt + i) % 251 for i in range(size))
 
 

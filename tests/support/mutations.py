@@ -34,7 +34,6 @@ def put(*where: Step, to: Any) -> Change:
 
 
 def drop(*where: Step) -> Change:
-    """Nothing where there was a value."""
     return _json(where, lambda holder, last: holder.__delitem__(last))
 
 
@@ -50,8 +49,6 @@ def rename(*where: Step, to: str) -> Change:
 
 
 def swap(*where: Step, other: Step, field: str | None = None) -> Change:
-    """Two values exchanged, or one field of both."""
-
     def change(holder: Any, last: Any) -> None:
         place = _place(holder, other)
         if field is None:
@@ -95,13 +92,10 @@ def text(old: str, new: str) -> Change:
 
 
 def cut(to: float) -> Change:
-    """Only the first part of a file."""
     return lambda path: _write(path, path.read_bytes()[: int(to * path.stat().st_size)])
 
 
 def flip(at: float = 0.5) -> Change:
-    """One bit of a file."""
-
     def change(path: Path) -> None:
         content = bytearray(path.read_bytes())
         content[int(at * len(content))] ^= 1
@@ -111,7 +105,6 @@ def flip(at: float = 0.5) -> Change:
 
 
 def append(more: bytes) -> Change:
-    """More at the end of a file."""
     return lambda path: _write(path, path.read_bytes() + more)
 
 
@@ -121,17 +114,14 @@ def content(new: bytes | Callable[[bytes], bytes]) -> Change:
 
 
 def remove() -> Change:
-    """No file."""
     return Path.unlink
 
 
 def move(to: str) -> Change:
-    """Another name."""
     return lambda path: _done(path.rename(path.parent / to))
 
 
 def copy(to: str) -> Change:
-    """The same under another name too."""
     return lambda path: _done(shutil.copyfile(path, path.parent / to))
 
 
@@ -152,8 +142,6 @@ def exchange(other: str) -> Change:
 
 
 def link(to: str) -> Change:
-    """A symbolic link."""
-
     def change(path: Path) -> None:
         path.unlink(missing_ok=True)
         path.symlink_to(to)
@@ -162,12 +150,9 @@ def link(to: str) -> Change:
 
 
 def reexport(seed: int, edit: Callable[[Any], None] | None = None, **options: Any) -> Change:
-    """Another graph of a seed, with the digests in row, sidecar and manifest that it has.
+    """Another graph of a seed, with its digest in row, sidecar and manifest.
 
-    Args:
-        seed: Which seed.
-        edit: What is changed in the message that the options give.
-        options: Those of `tests.support.models.model`.
+    `edit` changes the graph that `options`, those of `models.model`, give.
     """
 
     def change(path: Path) -> None:

@@ -60,17 +60,16 @@ class Pipeline:
 
     @property
     def notes(self) -> Path:
-        """A file that no row names."""
         return self.repository.path("notes.txt")
 
     def key(self, name: str) -> KeyPair:
-        """The key pair of somebody, made when it is first asked for."""
+        """Return the key pair of a functionary, and make it if it is missing."""
         if name not in self.keys:
             self.keys[name] = make_pair(self.outside / "keys", name)
         return self.keys[name]
 
     def configure(self, layout: str) -> None:
-        """Write `[layout]`. Keys in it are NAME.pub in keys/, for whoever is named."""
+        """Write `[layout]`. Its keys are the files NAME.pub in keys/."""
         folder = self.root / "keys"
         folder.mkdir(exist_ok=True)
         for name in ("builder", "ci", "second"):
@@ -79,12 +78,10 @@ class Pipeline:
         self.repository.save()
 
     def write_layout(self, by: str = "owner") -> None:
-        """What the owner does, once."""
         done = self.cli("layout", "--signer", self.key(by).signer, "--output", self.layout)
         assert done.code == 0, done.err
 
     def cli(self, *args: str | Path) -> Result:
-        """A command in the repository."""
         return run_cli(*args, cwd=self.root)
 
     def do(self, step: str, by: str | None = None, change: Change | None = None) -> None:
@@ -107,12 +104,11 @@ class Pipeline:
             self.do(step)
 
     def link(self, step: str, by: str | None = None) -> Path:
-        """The link of a step."""
         (found,) = self.links.glob(f"{step}.{self.key_id(by or _BY[step])[:8]}.link")
         return found
 
     def key_id(self, name: str) -> str:
-        """The id of somebody's key, as in-toto computes it."""
+        """Return the id of a key, as in-toto computes it."""
         return functionary_id(self.key(name))
 
     def forge(self, path: Path, change: Callable[[dict[str, Any]], object], by: str) -> None:

@@ -30,7 +30,6 @@ FOLDS: Final = {"birds": 0.9988475000231712, "crowd": 0.9973075320766857, "tenni
 
 
 def production(root: Path, key: KeyPair | None = None) -> Repository:
-    """The repository, saved."""
     repository = Repository(root, key)
     _ensemble(repository)
     _plain(repository)

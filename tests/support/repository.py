@@ -51,11 +51,9 @@ class Repository:
 
     @property
     def registry(self) -> Path:
-        """The registry."""
         return self.models / "registry.json"
 
     def path(self, name: str) -> Path:
-        """A file beside the registry."""
         return self.models / name
 
     def write(self, name: str, content: bytes | str | dict[str, Any]) -> Path:
@@ -103,7 +101,6 @@ class Repository:
         return self.add(id, content, **({"external_data_sha256": covered} | fields))
 
     def add_int8(self, id: str = "q", **fields: Any) -> dict[str, Any]:
-        """Add a model with an int8 variant."""
         content = model(salt=200 + len(self.rows))
         self.write(f"{id}.int8.onnx", content)
         return self.add(id, **({"quant_mode": "dynamic", "int8_sha256": sha256(content)} | fields))
@@ -174,7 +171,6 @@ class Repository:
         return rows
 
     def defer(self, rule: str, rows: list[str], **fields: Any) -> None:
-        """Declare a deferral."""
         explained = {"reason": "a test", "reference": "ADR-1105"}
         self.deferrals.append({"rule": rule, "rows": rows} | explained | fields)
 
@@ -211,26 +207,22 @@ class Repository:
         return load_config(self.root)
 
     def check(self, *rows: str) -> Any:
-        """The report of `check`."""
         from provenance import check
 
         return check(self.config, rows=rows)
 
     def verify(self, *rows: str) -> Any:
-        """The report of `verify`."""
         from provenance import verify
 
         return verify(self.config, rows=rows)
 
     def release(self, **options: Any) -> Any:
-        """The report of `release`, with the repository's key."""
         from provenance import open_signer, release
 
         assert self.key is not None, "a repository without a key cannot be released"
         return release(self.config, open_signer(self.key.signer), **options)
 
     def released(self, **options: Any) -> Repository:
-        """The same repository, saved and released."""
         self.save()
         report = self.release(**options)
         assert report.exit_code == 0, [(f.code, f.message) for f in report.failing]

@@ -15,7 +15,7 @@ INT64: Final = TensorProto.INT64
 BOOL: Final = TensorProto.BOOL
 
 FOREVER: Final = 2**62
-"""Rounds of a loop that nobody waits for."""
+"""Rounds of a loop that takes too long."""
 
 HUGE: Final = 2**40
 """Elements of a tensor that no memory holds."""
@@ -35,7 +35,6 @@ def model(
     opset: int = 17,
     domains: Sequence[str] = (),
 ) -> bytes:
-    """A model of these nodes; `constants` are its initializers."""
     weights = [numpy_helper.from_array(v, n) for n, v in (constants or {}).items()]
     made = helper.make_model(
         helper.make_graph(list(nodes), "tests", list(inputs), list(outputs), weights),
@@ -51,11 +50,7 @@ def model(
 
 
 def identity(
-    dtype: int = FLOAT,
-    shape: Shape = ("batch", 6),
-    gives: Shape = ("batch", 6),
-    *,
-    opset: int = 17,
+    dtype: int = FLOAT, shape: Shape = ("batch", 6), gives: Shape = ("batch", 6), *, opset: int = 17
 ) -> bytes:
     """A model that gives its input `x` as `y`, which it declares to be of the shape `gives`."""
     nodes = [node("Identity", ["x"], ["y"])]
@@ -132,7 +127,6 @@ def for_pictures(size: int) -> bytes:
 
 
 def into_a_sequence() -> bytes:
-    """A model that gives a sequence."""
     return model(
         [node("SequenceConstruct", ["x", "x"], ["y"])],
         [tensor("x", FLOAT, ["batch", 6])],

@@ -14,7 +14,6 @@ from tests.support.keys import KeyPair
 
 
 def sign_again(path: Path, key: KeyPair, edit: Callable[[Any], object]) -> None:
-    """Edit the statement of a bundle, and sign it again."""
     bundle = json.loads(path.read_text("utf-8"))
     statement = json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"]))
     edit(statement)

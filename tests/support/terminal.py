@@ -26,7 +26,7 @@ def run_on_terminal(
         while True:
             try:
                 part = os.read(ours, 1 << 16)
-            except OSError:  # how Linux says that nobody writes to a terminal any more
+            except OSError:  # Linux: the terminal has no writer any more
                 return
             if not part:
                 return
@@ -82,7 +82,7 @@ def converse(*args: str | Path, cwd: Path, answers: Sequence[str]) -> Result:
     while True:
         try:
             part = os.read(ours, 1 << 16)
-        except OSError:  # nobody writes any more
+        except OSError:  # the terminal has no writer any more
             break
         shown += part
         if left and shown.endswith(b": "):

@@ -10,16 +10,13 @@ from provenance import Report, Trust, Verifier
 
 
 def verify_model(path: Path, trust: Trust, **given: Any) -> Report:
-    """`Verifier(trust, ...).model(path, bundle=..., summary=...)`."""
     named = {name: given.pop(name) for name in ("bundle", "summary") if name in given}
     return Verifier(trust, **given).model(path, **named)
 
 
 def verify_release(path: Path, summary: Path, trust: Trust, **given: Any) -> Report:
-    """`Verifier(trust, ...).release(path, summary=summary)`."""
     return Verifier(trust, **given).release(path, summary=summary)
 
 
 def verify_blob(blob: Path | str, trust: Trust, *, bundle: Path, **given: Any) -> Report:
-    """`Verifier(trust, ...).blob(blob, bundle)`."""
     return Verifier(trust, **given).blob(blob, bundle)

@@ -41,7 +41,6 @@ class CtLog:
 
     @property
     def public_key_pem(self) -> bytes:
-        """Its public key."""
         return self.key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
     def _answer(self, method: str, path: str, body: bytes) -> Answer:

@@ -45,10 +45,8 @@ class Services:
 class Instance:
     """A running instance, and the files with which clients find and trust it.
 
-    Attributes:
-        trusted_root, signing_config: As `cosign trusted-root create` and `signing-config create`
-            write them.
-        trust_config: Both together, as sigstore-python takes them.
+    `trust_config` has the trusted root and the signing configuration, as sigstore-python takes
+    them.
     """
 
     fulcio: str
@@ -109,20 +107,13 @@ class _Starter:
         # JSON is YAML; the comment keeps Fulcio from reading it as JSON, whose keys it spells
         # otherwise.
         identities.write_text(f"# YAML\n{json.dumps(_identities(issuer_url))}\n", "utf-8")
-        # Through a file: a password in the arguments is readable by everybody on the machine.
+        # Through a file: every user of the machine can read the arguments.
         settings = self.folder / "fulcio.json"
         settings.write_text(json.dumps({"fileca-key-passwd": authorities.CA_PASSWORD}), "utf-8")
         command: list[str | Path] = [
             *(binary, "serve", "--config", settings),
-            *(
-                "--ca",
-                "fileca",
-                "--fileca-cert",
-                ca,
-                "--fileca-key",
-                ca_key,
-                "--fileca-watch=false",
-            ),
+            *("--ca", "fileca", "--fileca-cert", ca, "--fileca-key", ca_key),
+            "--fileca-watch=false",
             *("--ct-log-url", ct_url, "--ct-log-public-key-path", ct_public),
             *("--config-path", identities),
             *("--host", HOST, "--port", str(http), "--grpc-host", HOST, "--grpc-port", str(grpc)),
@@ -245,10 +236,6 @@ def _described(
 
 def _cosign(binary: Path, folder: Path, *arguments: str | Path) -> None:
     done = subprocess.run(
-        [binary, *arguments],
-        env={"HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        check=False,
+        [binary, *arguments], env={"HOME": str(folder)}, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr

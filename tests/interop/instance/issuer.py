@@ -46,8 +46,6 @@ CLAIMS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True)
 class Issuer:
-    """An issuer and its key."""
-
     key: rsa.RSAPrivateKey = field(
         default_factory=lambda: rsa.generate_private_key(public_exponent=65537, key_size=2048)
     )

@@ -27,7 +27,6 @@ PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey | ed25519.Ed25519Public
 
 
 def new_key() -> Key:
-    """A fresh ECDSA P-256 key."""
     return ec.generate_private_key(ec.SECP256R1())
 
 
@@ -56,17 +55,14 @@ def sign(key: AnyKey, data: bytes, function: hashes.HashAlgorithm | None = None)
 
 
 def der(key: AnyKey) -> bytes:
-    """The public key as DER SubjectPublicKeyInfo."""
     return key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def name(common_name: str) -> x509.Name:
-    """A distinguished name."""
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common_name)])
 
 
 def usage(*, sign: bool = False, issue: bool = False) -> x509.KeyUsage:
-    """A key usage extension."""
     return x509.KeyUsage(
         digital_signature=sign,
         content_commitment=False,
@@ -116,8 +112,7 @@ def make_authority(
         .add_extension(usage(sign=leaf, issue=not leaf), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(
-            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()),
-            critical=False,
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False
         )
     )
     if issuer is not None or leaf:
@@ -157,7 +152,6 @@ class CtLog:
 
 
 def sct_list(promises: Sequence[bytes]) -> x509.UnrecognizedExtension:
-    """The extension that holds them."""
     entries = b"".join(struct.pack("!H", len(p)) + p for p in promises)
     value = asn1.encode_der(struct.pack("!H", len(entries)) + entries)
     return x509.UnrecognizedExtension(SCT_LIST, value)
@@ -172,13 +166,10 @@ def claim(number: int, value: str, *, raw: bool | None = None) -> x509.Unrecogni
 
 @dataclass
 class Request:
-    """What a certificate is asked for. A test changes what it wants to be wrong.
+    """What a certificate is asked for. A test changes a part of it.
 
-    Attributes:
-        names: The subject alternative names.
-        claims: Fulcio's extensions by the last number of their OID.
-        extensions: More extensions, each with whether it is critical.
-        logged: When it was logged, in milliseconds; when it was issued by default.
+    `claims` are Fulcio's extensions by the last number of their OID; each of `extensions` has
+    whether it is critical; `logged` is in milliseconds, and by default the time of issue.
     """
 
     names: list[x509.GeneralName]
@@ -194,7 +185,6 @@ class Request:
 
 
 def email(address: str, issuer: str) -> Request:
-    """What Fulcio writes for a person."""
     return Request([x509.RFC822Name(address)], {1: issuer, 8: issuer})
 
 

@@ -14,16 +14,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from tests.support.sigstore.ca import (
-    AnyKey,
-    Fulcio,
-    Request,
-    algorithm_of,
-    der,
-    new_key,
-    sign,
-    uri,
-)
+from tests.support.sigstore.ca import AnyKey, Fulcio, Request, algorithm_of, der, new_key, sign, uri
 from tests.support.sigstore.rekor import Rekor, RekorV1, RekorV2, b64
 from tests.support.sigstore.tsa import TimestampAuthority
 
@@ -144,7 +135,6 @@ class Instance:
         key: AnyKey | None = None,
         version: str = "0.3",
     ) -> Bundle:
-        """A bundle with a signature over `content`."""
         key = key or new_key()
         signature = sign(key, content)
         details, over = algorithm_of(key)
@@ -166,7 +156,6 @@ class Instance:
         return _bundle(version, certificate, entry, stamps) | {"messageSignature": message}
 
     def trusted_root(self) -> dict[str, Any]:
-        """The trusted root, as JSON to be changed."""
         period = {"start": rfc3339(self.fulcio.start), "end": rfc3339(self.fulcio.end)}
         return {
             "mediaType": "application/vnd.dev.sigstore.trustedroot+json;version=0.1",
@@ -191,7 +180,6 @@ class Instance:
         }
 
     def write_root(self, path: Path) -> Path:
-        """Writes the trusted root."""
         path.write_text(json.dumps(self.trusted_root()), "utf-8")
         return path
 

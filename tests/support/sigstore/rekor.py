@@ -17,17 +17,14 @@ from tests.support.sigstore.ca import Key, der, new_key
 
 
 def b64(data: bytes) -> str:
-    """Standard base64."""
     return base64.b64encode(data).decode()
 
 
 def leaf_hash(leaf: bytes) -> bytes:
-    """The hash of an entry."""
     return hashlib.sha256(b"\0" + leaf).digest()
 
 
 def root_hash(leaves: list[bytes]) -> bytes:
-    """The root over hashed leaves."""
     if len(leaves) == 1:
         return leaves[0]
     split = 1 << (len(leaves) - 1).bit_length() - 1
@@ -35,7 +32,6 @@ def root_hash(leaves: list[bytes]) -> bytes:
 
 
 def path(index: int, leaves: list[bytes]) -> list[bytes]:
-    """The inclusion proof of a leaf."""
     if len(leaves) == 1:
         return []
     split = 1 << (len(leaves) - 1).bit_length() - 1
@@ -71,7 +67,6 @@ class Rekor:
         raise NotImplementedError
 
     def checkpoint(self, size: int, root: bytes, origin: str | None = None) -> str:
-        """A signed note over a tree."""
         note = f"{origin or self.origin}\n{size}\n{b64(root)}\n"
         signed = b64(self.log_id[:4] + self.sign(note.encode()))
         return f"{note}\n\u2014 {self.host} {signed}\n"
@@ -110,7 +105,6 @@ class RekorV1(Rekor):
         return self.key.sign(data, ec.ECDSA(hashes.SHA256()))
 
     def promise(self, body: bytes, time: int, index: int) -> bytes:
-        """A signed entry timestamp."""
         value = {
             "body": b64(body),
             "integratedTime": time,
@@ -120,7 +114,6 @@ class RekorV1(Rekor):
         return self.sign(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())
 
     def add(self, kind: str, body: dict[str, Any], time: int) -> dict[str, Any]:
-        """Adds an entry, with promise and proof."""
         data = json.dumps(body).encode()
         proof = self.include(data)
         index = int(proof["logIndex"]) + self.earlier_trees
@@ -155,7 +148,6 @@ class RekorV2(Rekor):
         return self.key.sign(data)
 
     def add(self, kind: str, body: dict[str, Any]) -> dict[str, Any]:
-        """Adds an entry, with its proof."""
         data = json.dumps(body).encode()
         proof = self.include(data)
         return {

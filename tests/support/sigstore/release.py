@@ -20,7 +20,6 @@ def payload(path: Path) -> bytes:
 
 
 def write(path: Path, bundle: Bundle) -> None:
-    """Writes a bundle."""
     path.write_text(json.dumps(bundle), "utf-8")
 
 

@@ -41,8 +41,6 @@ class NoAnswerError(Exception):
 
 @dataclass(frozen=True)
 class Answer:
-    """What a service says."""
-
     content: bytes
     status: int = 200
     headers: tuple[tuple[str, str], ...] = ()
@@ -65,14 +63,7 @@ Fault = Callable[[Request, Callable[[Request], Answer]], Answer]
 
 @dataclass
 class Services:
-    """A running instance.
-
-    Attributes:
-        faults: What goes wrong, by service. May be changed at any time.
-        requests: How often each was asked.
-        certificates: How many were issued.
-        rekor: Which version of the log the signing configuration names.
-    """
+    """A running instance, with faults by service, and counts of requests and certificates."""
 
     instance: Instance
     rekor: Literal[1, 2] = 2
@@ -85,7 +76,6 @@ class Services:
     over: threading.Event = field(default_factory=threading.Event)
 
     def write_config(self, path: Path) -> Path:
-        """Writes the client trust configuration."""
         start = rfc3339(self.instance.fulcio.start)
 
         def service(name: Service, version: int) -> dict[str, Any]:
@@ -126,7 +116,6 @@ class Services:
         return jwt.encode(said | claims, "not a secret, and long enough for HS256", "HS256")
 
     def answer(self, service: Service, request: Request) -> Answer:
-        """What a service answers where nothing is wrong."""
         return {"ca": self._ca, "log": self._log, "tsa": self._tsa, "oidc": self._oidc}[service](
             request
         )
@@ -139,7 +128,6 @@ class Services:
         return _json(self.certify(key, claims["sub"], claims["iss"]))  # type: ignore[arg-type]
 
     def certify(self, key: PublicKey, subject: str, issuer: str) -> dict[str, Any]:
-        """What Fulcio answers."""
         with self.lock:
             self.certificates += 1
         authority = self.instance.fulcio

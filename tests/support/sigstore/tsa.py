@@ -50,83 +50,54 @@ class TimestampAuthority:
         function: hashes.HashAlgorithm | None = None,
         carried: Sequence[x509.Certificate] | None = None,
     ) -> bytes:
-        """The same over the digest of a signature, which is all that an authority is told.
+        """A response over the digest of a signature.
 
         It signs with another hash `function`, and its answer has the certificates `carried`, in
         their order, if these are given.
         """
         function = function or hashes.SHA256()
         chosen = {"algorithm": function.name}
-        info = tsp.TSTInfo(
-            {
-                "version": "v1",
-                "policy": "1.3.6.1.4.1.57264.2",
-                "message_imprint": {
-                    "hash_algorithm": {"algorithm": imprint},
-                    "hashed_message": digest,
-                },
-                "serial_number": secrets.randbits(63) | 1,
-                "gen_time": at,
-                "nonce": nonce or secrets.randbits(63) | 1,
-            }
-        )
-        content = info.dump()
+        imprinted = {"hash_algorithm": {"algorithm": imprint}, "hashed_message": digest}
+        info = {
+            "version": "v1",
+            "policy": "1.3.6.1.4.1.57264.2",
+            "message_imprint": imprinted,
+            "serial_number": secrets.randbits(63) | 1,
+            "gen_time": at,
+            "nonce": nonce or secrets.randbits(63) | 1,
+        }
+        content = tsp.TSTInfo(info).dump()
         der = self.authority.certificate.public_bytes(Encoding.DER)
-        certificate = asn1_x509.Certificate.load(der)
+        own = asn1_x509.Certificate.load(der)
+        named = tsp.SigningCertificateV2({"certs": [{"cert_hash": hashlib.sha256(der).digest()}]})
+        over = hashlib.new(function.name, content).digest()
         attributes = cms.CMSAttributes(
             [
                 {"type": "content_type", "values": ["tst_info"]},
-                {
-                    "type": "message_digest",
-                    "values": [hashlib.new(function.name, content).digest()],
-                },
-                {
-                    "type": "signing_certificate_v2",
-                    "values": [
-                        tsp.SigningCertificateV2(
-                            {"certs": [{"cert_hash": hashlib.sha256(der).digest()}]}
-                        )
-                    ],
-                },
+                {"type": "message_digest", "values": [over]},
+                {"type": "signing_certificate_v2", "values": [named]},
             ]
         )
-        signed = self.authority.key.sign(attributes.dump(), ec.ECDSA(function))
-        signer = cms.SignerInfo(
-            {
-                "version": "v1",
-                "sid": cms.SignerIdentifier(
-                    {
-                        "issuer_and_serial_number": {
-                            "issuer": certificate.issuer,
-                            "serial_number": certificate.serial_number,
-                        }
-                    }
-                ),
-                "digest_algorithm": algos.DigestAlgorithm(chosen),
-                "signed_attrs": attributes,
-                "signature_algorithm": {"algorithm": f"{function.name}_ecdsa"},
-                "signature": signed,
-            }
-        )
+        number = {"issuer": own.issuer, "serial_number": own.serial_number}
+        signer = {
+            "version": "v1",
+            "sid": cms.SignerIdentifier({"issuer_and_serial_number": number}),
+            "digest_algorithm": algos.DigestAlgorithm(chosen),
+            "signed_attrs": attributes,
+            "signature_algorithm": {"algorithm": f"{function.name}_ecdsa"},
+            "signature": self.authority.key.sign(attributes.dump(), ec.ECDSA(function)),
+        }
         given = [c.public_bytes(Encoding.DER) for c in carried or ()]
-        certificates = [asn1_x509.Certificate.load(c) for c in given] or [certificate]
-        token = cms.ContentInfo(
-            {
-                "content_type": "signed_data",
-                "content": cms.SignedData(
-                    {
-                        "version": "v3",
-                        "digest_algorithms": [chosen],
-                        "encap_content_info": {
-                            "content_type": "tst_info",
-                            "content": core.ParsableOctetString(content),
-                        },
-                        "certificates": certificates if carried is None or carried else None,
-                        "signer_infos": [signer],
-                    }
-                ),
-            }
-        )
+        certificates = [asn1_x509.Certificate.load(c) for c in given] or [own]
+        stamped = core.ParsableOctetString(content)
+        signed = {
+            "version": "v3",
+            "digest_algorithms": [chosen],
+            "encap_content_info": {"content_type": "tst_info", "content": stamped},
+            "certificates": certificates if carried is None or carried else None,
+            "signer_infos": [cms.SignerInfo(signer)],
+        }
+        token = cms.ContentInfo({"content_type": "signed_data", "content": cms.SignedData(signed)})
         response = tsp.TimeStampResp({"status": {"status": "granted"}, "time_stamp_token": token})
         found: bytes = response.dump()
         # Sets are sorted when they are encoded, which many authorities do not.
