@@ -13,10 +13,10 @@ from typing import Any, Final
 
 import pytest
 
+from tests.support.edits import GONE, Edits, fields, file
 from tests.support.findings import line_of, listed, only, shown
 from tests.support.mutated import consistent
 from tests.support.mutations import (
-    Change,
     content,
     cut,
     drop,
@@ -32,36 +32,6 @@ from tests.support.repository import Repository, codes, verdict_gate
 
 ZERO: Final = "0" * 64
 VERDICT: Final = "ens_PROMOTE.json"
-GONE: Final = "gone"
-"""As the value of a member: remove it."""
-
-
-@dataclass(frozen=True)
-class Edits:
-    """Changes of files beside the registry, and how a test id shows them."""
-
-    changes: tuple[tuple[str, Change], ...]
-    label: str
-
-    def __add__(self, other: Edits) -> Edits:
-        return Edits(self.changes + other.changes, f"{self.label} {other.label}")
-
-    def make_in(self, repository: Repository) -> None:
-        for name, change in self.changes:
-            change(repository.path(name))
-
-
-def file(name: str, change: Change, how: str = "") -> Edits:
-    return Edits(((name, change),), f"{name}: {how or change.__qualname__.partition('.')[0]}")
-
-
-def fields(name: str, *where: str | int, **values: Any) -> Edits:
-    """Other values of members of a JSON object."""
-    changes = tuple(
-        (name, drop(*where, field) if value is GONE else put(*where, field, to=value))
-        for field, value in values.items()
-    )
-    return Edits(changes, f"{'.'.join(map(str, (name, *where)))}: {values}")
 
 
 def row(n: int, /, **values: Any) -> Edits:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from hypothesis import given
@@ -20,13 +20,14 @@ from provenance.artifacts.registry import FieldNames, Registry, Row
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.rules import BY_CODE
+from tests.support.edits import GONE, Edits, fields, file
 from tests.support.findings import listed, only
 from tests.support.mutated import consistent
-from tests.support.mutations import content, drop, exchange, put, remove, swap
+from tests.support.mutations import content, exchange, put, remove, swap
 from tests.support.repository import Repository, codes, verdict_gate
 
-ZERO = "0" * 64
-VERDICT = "ens_seed_flip_PROMOTE.json"
+ZERO: Final = "0" * 64
+VERDICT: Final = "ens_seed_flip_PROMOTE.json"
 
 
 def failing(repository: Repository) -> str:
@@ -133,8 +134,8 @@ def test_sidecar_of_an_unknown_ensemble_is_reported(
     repository: Repository, sidecars: dict[str, Any], expected: str
 ) -> None:
     repository.add_ensemble("ens", 1, smoke=False)
-    for id, fields in sidecars.items():
-        repository.add_sidecar(repository.add(id), **fields)
+    for id, claims in sidecars.items():
+        repository.add_sidecar(repository.add(id), **claims)
     report = repository.save().check()
     assert listed(report.findings) == expected
     for finding in report.findings:
@@ -208,12 +209,6 @@ def test_deferral_of_a_seed_covers_its_stale_member(repository: Repository) -> N
     assert (report.exit_code, len(report.deferred)) == (0, 1)
 
 
-def test_swapped_digests_are_not_those_of_former_weights(repository: Repository) -> None:
-    repository.add_ensemble("ens", 2)
-    swap("members", 0, other=1, field="sha256")(repository.path("ens.json"))
-    assert failing(repository) == "ENS504 ens_seed0, ENS504 ens_seed1"
-
-
 @pytest.mark.parametrize("code", ["ENS510", "ENS511", "ENS513", "ENS516", "ENS517"])
 def test_production_of_an_ensemble_cannot_be_deferred(code: str) -> None:
     assert not BY_CODE[code].deferrable
@@ -221,18 +216,80 @@ def test_production_of_an_ensemble_cannot_be_deferred(code: str) -> None:
 
 # --- verdicts and the records that repeat them ----------------------------------------------------
 
+FIRST, SECOND = "ens_seed0.json", "ens_seed1.json"
+NO_VERDICT: Final = file(VERDICT, remove(), "gone")
+THIRD_SEED: Final = file(VERDICT, consistent({"0": 0.99, "1": 0.99, "2": 0.99}), "a third seed")
+NOT_PASSED: Final = fields(SECOND, "gate", verdict="HOLD", passed=GONE)
+WIDER: Final = {"plcc_spread_max": 0.006}
 
-def test_sidecar_that_differs_from_the_verdict_is_named(repository: Repository) -> None:
-    repository.add_ensemble("ens", 1)
-    put("gate", "this_seed_loso_plcc", to=0.98)(repository.path("ens_seed0.json"))
-    assert failing(repository) == "ENS512 ens_seed0"
+
+def unseeded(n: int) -> Edits:
+    return fields("ens.json", "members", n, seed=GONE) + fields(f"ens_seed{n}.json", seed=GONE)
 
 
-def test_verdict_of_another_run_and_corpus_is_one_finding(repository: Repository) -> None:
-    repository.add_ensemble("ens", 2, smoke=False)
-    put("corpus", to={"sha256": ZERO})(repository.path(VERDICT))
-    put("gate", to=verdict_gate({"0": 0.97, "1": 0.97}))(repository.path(VERDICT))
-    assert failing(repository) == "ENS512"
+def number(n: int, value: float = 0.98) -> Edits:
+    return fields(f"ens_seed{n}.json", "gate", this_seed_loso_plcc=value)
+
+
+@pytest.mark.parametrize(
+    ("built", "edits", "expected"),
+    [
+        ({"seeds": 1}, number(0), "ENS512 ens_seed0"),
+        ({}, number(0), "ENS512 ens_seed0"),
+        ({}, number(1), "ENS512 ens_seed1"),
+        ({}, number(0) + number(1), "ENS512"),  # the verdict is on another run
+        (
+            {"smoke": False},
+            fields(VERDICT, corpus={"sha256": ZERO}, gate=verdict_gate({"0": 0.97, "1": 0.97})),
+            "ENS512",
+        ),
+        ({"gate": {"verdict": "HOLD"}}, fields(VERDICT, gate={}, verdict="HOLD", seeds=GONE), ""),
+        ({"gate": {}}, fields(SECOND, verdict="HOLD"), "ENS512 ens_seed1"),
+        # The third seed may be that of a member without a seed.
+        (
+            {},
+            file("ens.json", put("members", 2, to="ens_seed2.onnx")) + THIRD_SEED,
+            "ENS501",
+        ),
+        *(
+            ({"gate": {}}, unseeded(n) + THIRD_SEED, f"ENS506 ens_seed{n}, SID407 ens_seed{n}")
+            for n in (0, 1)
+        ),
+        (
+            {"gate": {}},
+            unseeded(0) + unseeded(1) + THIRD_SEED,
+            "SID407 ens_seed0, SID407 ens_seed1",
+        ),
+        (
+            {"seeds": 1},
+            unseeded(0)
+            + number(0)
+            + fields(VERDICT, gate=verdict_gate({"None": 0.99}), seeds=["None"]),
+            "SID407 ens_seed0",
+        ),
+        # Without a verdict, sidecars are compared with each other.
+        ({"seeds": 3, "smoke": False}, NO_VERDICT + NOT_PASSED, "ENS517 ens_seed1, ENS510"),
+        ({"seeds": 3}, NO_VERDICT + NOT_PASSED, "ENS512 ens_seed1"),
+        (
+            {"seeds": 3, "smoke": False},
+            NO_VERDICT + fields(SECOND, "gate", **WIDER),
+            "ENS512 ens_seed1, ENS510",
+        ),
+        ({"seeds": 3}, NO_VERDICT + fields(SECOND, "gate", **WIDER), "ENS512 ens_seed1"),
+        # Digests at the wrong members are not those of former weights.
+        (
+            {},
+            file("ens.json", swap("members", 0, other=1, field="sha256")),
+            "ENS504 ens_seed0, ENS504 ens_seed1",
+        ),
+    ],
+)
+def test_documents_of_an_ensemble_are_compared(
+    repository: Repository, built: dict[str, Any], edits: Edits, expected: str
+) -> None:
+    repository.add_ensemble("ens", **{"seeds": 2} | built)
+    edits.make_in(repository)
+    assert failing(repository) == expected
 
 
 @pytest.mark.parametrize("numbers", [{"0": 0.99}, {"0": 0.99, "1": 0.99, "7": 0.99}])
@@ -253,108 +310,20 @@ def test_verdict_is_compared_with_the_members_that_are_shipped(
     assert ("ENS512" in failing(repository)) is reported
 
 
-def test_hold_needs_no_numbers(repository: Repository) -> None:
-    repository.add_ensemble("ens", 2, gate={"verdict": "HOLD"})
-    for change in (put("gate", to={}), put("verdict", to="HOLD"), drop("seeds")):
-        change(repository.path(VERDICT))
-    assert failing(repository) == ""
-
-
-def test_third_seed_of_the_verdict_may_be_that_of_a_malformed_member(
-    repository: Repository,
-) -> None:
-    repository.add_ensemble("ens", 2)
-    put("members", 2, to="ens_seed2.onnx")(repository.path("ens.json"))
-    consistent({"0": 0.99, "1": 0.99, "2": 0.99})(repository.path(VERDICT))
-    assert failing(repository) == "ENS501"
-
-
-@pytest.mark.parametrize("unknown", [[1], [0], [0, 1]])
-def test_third_seed_of_the_verdict_may_be_that_of_a_member_without_one(
-    repository: Repository, unknown: list[int]
-) -> None:
-    repository.add_ensemble("ens", 2, gate={})
-    for seed in unknown:
-        drop("members", seed, "seed")(repository.path("ens.json"))
-        drop("seed")(repository.path(f"ens_seed{seed}.json"))
-    consistent({"0": 0.99, "1": 0.99, "2": 0.99})(repository.path(VERDICT))
-    assert "ENS512" not in failing(repository)
-
-
-def test_verdict_has_no_number_for_a_member_without_a_seed(repository: Repository) -> None:
-    repository.add_ensemble("ens", 1)
-    drop("members", 0, "seed")(repository.path("ens.json"))
-    drop("seed")(repository.path("ens_seed0.json"))
-    put("gate", "this_seed_loso_plcc", to=0.98)(repository.path("ens_seed0.json"))
-    put("gate", to=verdict_gate({"None": 0.99}))(repository.path(VERDICT))
-    put("seeds", to=["None"])(repository.path(VERDICT))
-    assert "ENS512" not in failing(repository)
-
-
 def test_lower_of_two_seeds_of_a_member_is_named(repository: Repository) -> None:
     repository.add_ensemble("ens", 2)
     put("members", 1, "seed", to=8)(repository.path("ens.json"))
-    put("seed", to=7)(repository.path("ens_seed1.json"))
+    put("seed", to=7)(repository.path(SECOND))
     messages = [f.message for f in repository.save().check().failing if f.code == "ENS512"]
     assert any("no number for the members with seed 7" in message for message in messages)
 
 
 def test_verdict_counts_where_as_many_records_disagree_as_agree(repository: Repository) -> None:
     repository.add_ensemble("ens", 2)
-    gate = {"verdict": "PROMOTE", "passed": True, "plcc_spread": 0.0, "plcc_spread_max": 0.006}
-    put("gate", to=gate)(repository.path("ens.json"))
-    put("gate", "plcc_spread_max", to=0.006)(repository.path("ens_seed0.json"))
+    gate = {"verdict": "PROMOTE", "passed": True, "plcc_spread": 0.0} | WIDER
+    (fields("ens.json", gate=gate) + fields(FIRST, "gate", **WIDER)).make_in(repository)
     found = sorted((f.code, f.path) for f in repository.save().check().failing)
-    assert found == [("ENS512", "model/ens.json"), ("ENS512", "model/ens_seed0.json")]
-
-
-@pytest.mark.parametrize(
-    ("numbers", "path"),
-    [
-        ([0.98, 0.98], VERDICT),  # all sidecars agree that the verdict is on another run
-        ([0.98, 0.99], "ens_seed0.json"),
-        ([0.99, 0.98], "ens_seed1.json"),
-    ],
-)
-def test_number_of_a_seed_is_compared_with_the_verdict(
-    repository: Repository, numbers: list[float], path: str
-) -> None:
-    repository.add_ensemble("ens", 2)
-    for seed, number in enumerate(numbers):
-        if number != 0.99:
-            put("gate", "this_seed_loso_plcc", to=number)(repository.path(f"ens_seed{seed}.json"))
-    finding = only(repository.save().check())
-    assert (finding.code, finding.path) == ("ENS512", f"model/{path}")
-
-
-@pytest.mark.parametrize(
-    ("smoke", "change", "expected"),
-    [
-        (False, {"verdict": "HOLD"}, {"ENS510", "ENS517 ens_seed1"}),
-        (True, {"verdict": "HOLD"}, {"ENS512 ens_seed1"}),
-        (False, {"plcc_spread_max": 0.006}, {"ENS510", "ENS512 ens_seed1"}),
-        (True, {"plcc_spread_max": 0.006}, {"ENS512 ens_seed1"}),
-    ],
-)
-def test_sidecars_are_compared_with_each_other_without_a_verdict(
-    repository: Repository, smoke: bool, change: dict[str, Any], expected: set[str]
-) -> None:
-    repository.add_ensemble("ens", 3, smoke=smoke)
-    repository.path(VERDICT).unlink()
-    path = repository.path("ens_seed1.json")
-    value = json.loads(path.read_text("utf-8"))
-    gate = value["gate"] | change
-    if "verdict" in change:
-        del gate["passed"]
-    repository.write(path.name, value | {"gate": gate})
-    assert set(failing(repository).split(", ")) == expected
-
-
-def test_outcome_of_a_sidecar_without_numbers_is_compared(repository: Repository) -> None:
-    repository.add_ensemble("ens", 2, gate={})
-    put("verdict", to="HOLD")(repository.path("ens_seed1.json"))
-    finding = only(repository.save().check())
-    assert (finding.code, finding.about) == ("ENS512", "model/ens_seed1.json")
+    assert found == [("ENS512", "model/ens.json"), ("ENS512", f"model/{FIRST}")]
 
 
 def test_missing_verdict_is_reported_behind_another_ensemble(repository: Repository) -> None:
