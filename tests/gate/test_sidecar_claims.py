@@ -21,6 +21,7 @@ from tests.support.spellings import SPELLINGS
 
 ZERO: Final = "0" * 64
 SIX: Final = [1.0] * 6
+ONE: Final = {"input_mean": 1}
 TWO: Final = model(inputs=[("features", 6), ("codec", 4)])
 SEVEN: Final = list("abcdefg")
 SWAPPED: Final = ["codec", "features"]
@@ -279,50 +280,45 @@ def test_statistics_belong_to_the_input_that_is_named_first(
 
 
 LAYOUT: Final = ["encoder_onehot[x264]", "encoder_onehot[x265]"]
+CODECS: Final = {"codec_block_layout": LAYOUT}
+STATISTICS: Final = {"input_mean": [1, 1, "x"], "input_std": [1, 1, 1]}
+THREE: Final = image("batch", 3)
+PAIR: Final = image("batch", 2)
+BLOCK: Final = image("batch", 2, 2)
+HAS: Final = "but m.onnx has features, codec"
 
 
 @pytest.mark.parametrize(
-    ("content", "claims", "code", "message"),
+    ("content", "claims", "message"),
     [
-        *(
-            (TWO, {"input_names": names}, "SID410", f"the sidecar {message}")
-            for names, message in (
-                (
-                    ["features"],
-                    "does not declare the input 'codec', but m.onnx has features, codec",
-                ),
-                (
-                    ["features", "codec", "x"],
-                    "declares an input 'x', but m.onnx has features, codec",
-                ),
-                (["x"], "declares an input 'x', but m.onnx has features, codec"),
-                (
-                    ["codec", "features"],
-                    "declares the inputs ['codec', 'features'], but m.onnx has "
-                    "features, codec, in this order",
-                ),
-            )
+        (
+            TWO,
+            {"input_names": ["features"]},
+            f"the sidecar does not declare the input 'codec', {HAS}",
         ),
-        *(
-            (
-                image("batch", 3),
-                {"feature_order": order, "input_mean": [1, 1, "x"], "input_std": [1, 1, 1]},
-                "SID414",
-                f"`input_mean[2]`{named} is 'x', not a number",
-            )
-            for order, named in ((["a", "b", "c"], " (c)"), (["a", "b"], ""), ([1, 2, 3], ""))
+        (TWO, {"input_names": ["x"]}, f"the sidecar declares an input 'x', {HAS}"),
+        (
+            TWO,
+            {"input_names": [*reversed(SWAPPED), "x"]},
+            f"the sidecar declares an input 'x', {HAS}",
         ),
         (
-            image("batch", 2, 2),
-            {"feature_order": ["a", "b"], "input_mean": [[1, "x"], [1, 1]]},
-            "SID414",
-            "`input_mean[0][1]` is 'x', not a number",
+            TWO,
+            {"input_names": SWAPPED},
+            f"the sidecar declares the inputs {SWAPPED}, {HAS}, in this order",
         ),
+        (
+            THREE,
+            STATISTICS | {"feature_order": list("abc")},
+            "`input_mean[2]` (c) is 'x', not a number",
+        ),
+        (THREE, STATISTICS | {"feature_order": list("ab")}, "`input_mean[2]` is 'x', not a number"),
+        (THREE, STATISTICS | {"feature_order": [1, 2, 3]}, "`input_mean[2]` is 'x', not a number"),
+        (BLOCK, {"input_mean": [[1, "x"], [1, 1]]}, "`input_mean[0][1]` is 'x', not a number"),
         *(
             (
-                image("batch", 2),
-                {"codec_block_layout": LAYOUT, "encoder_vocab": vocabulary},
-                "SID403",
+                PAIR,
+                CODECS | {"encoder_vocab": vocabulary},
                 f"`codec_block_layout` has 2 encoders, `encoder_vocab` has {message}",
             )
             for vocabulary, message in (
@@ -333,61 +329,44 @@ LAYOUT: Final = ["encoder_onehot[x264]", "encoder_onehot[x265]"]
                 (["x264", "x265", "x266"], "3"),
             )
         ),
-        (None, {"features": list("abcdce")}, "SID416", "`features` contains 'c' twice"),
+        (
+            PAIR,
+            CODECS | {"encoder_vocab": ["x264", "x265"], "codec_vocab": ["a", "b", "c"]},
+            "`codec_block_layout` has 2 encoders, `codec_vocab` has 3",
+        ),
+        (None, {"features": list("abcdce")}, "`features` contains 'c' twice"),
+        (None, {"feature_mean": SIX}, "`feature_mean` is present, but `feature_std` is missing"),
+        (None, {"feature_std": SIX}, "`feature_std` is present, but `feature_mean` is missing"),
     ],
 )
 def test_message_shows_how_a_claim_differs(
-    repository: Repository, content: bytes | None, claims: dict[str, Any], code: str, message: str
+    repository: Repository, content: bytes | None, claims: dict[str, Any], message: str
 ) -> None:
-    assert only(describe(repository, content, **claims).check(), code).message == message
-
-
-def test_second_vocabulary_is_compared_with_the_layout_too(repository: Repository) -> None:
-    vocabularies = {"encoder_vocab": ["x264", "x265"], "codec_vocab": ["a", "b", "c"]}
-    describe(repository, image("batch", 2), codec_block_layout=LAYOUT, **vocabularies)
-    messages = [f.message for f in repository.check().failing if "layout" in f.message]
-    assert messages == ["`codec_block_layout` has 2 encoders, `codec_vocab` has 3"]
-
-
-@pytest.mark.parametrize(
-    ("there", "lacking", "neutral"),
-    [
-        ("feature_mean", "feature_std", "deviations of 1"),
-        ("feature_std", "feature_mean", "means of 0"),
-    ],
-)
-def test_missing_half_of_the_statistics_is_named(
-    repository: Repository, there: str, lacking: str, neutral: str
-) -> None:
-    finding = only(describe(repository, None, **{there: SIX}).check())
-    assert finding.message == f"`{there}` is present, but `{lacking}` is missing"
-    assert finding.help.endswith(f"If the model needs no `{lacking}`, write {neutral}.")
+    found = {f.message: f for f in describe(repository, content, **claims).check().failing}
+    assert message in found
+    if message.endswith("is missing"):
+        lacking, neutral = ("feature_std", "deviations of 1")
+        if "feature_std" in claims:
+            lacking, neutral = ("feature_mean", "means of 0")
+        step = f"If the model needs no `{lacking}`, write {neutral}."
+        assert found[message].help.endswith(step)
 
 
 @pytest.mark.parametrize(
     ("own", "variants", "message"),
     [
-        ({"input_mean": SIX}, {"input_mean": SIX}, None),
-        ({"input_mean": SIX}, {"input_mean": [1.0000001, 1, 1, 1, 1, 1]}, None),
-        ({"input_mean": [0.91544] * 6}, {"input_mean": [0.9154358735163397] * 6}, None),
-        ({"input_mean": SIX}, {}, None),
-        ({}, {"input_mean": SIX}, None),
-        ({"sha256": ZERO, "input_mean": SIX}, {"input_mean": [5] * 6}, None),
+        ({}, {}, ""),
+        ({"input_mean": SIX}, {"input_mean": [1.0000001, 1, 1, 1, 1, 1]}, ""),
+        ({"input_mean": [0.91544] * 6}, {"input_mean": [0.9154358735163397] * 6}, ""),
+        (None, {}, ""),
+        ({"sha256": ZERO}, {"input_mean": [5] * 6}, ""),
+        ({}, {"input_mean": [1, 5, 1, 1, 1, 1]}, "`input_mean[1]` is 5, but 1.0 in model/m.json"),
         (
-            {"input_mean": SIX},
-            {"input_mean": [1, 5, 1, 1, 1, 1]},
-            "`input_mean[1]` is 5, but 1.0 in model/m.json",
-        ),
-        (
-            {"input_mean": 1, "input_std": 2.0},
-            {"input_mean": 1, "input_std": 3.0},
+            ONE | {"input_std": 2.0},
+            ONE | {"input_std": 3.0},
             "`input_std` is 3.0, but 2.0 in model/m.json",
         ),
-        (
-            {"input_mean": 1},
-            {"input_mean": SIX},
-            "`input_mean` has another structure than in model/m.json",
-        ),
+        (ONE, {}, "`input_mean` has another structure than in model/m.json"),
         (
             {"input_mean": [[0.0, 1.0], [0.5, 0.5]], "input_std": [[1.0, 1.0], [1.0, 1.0]]},
             {"input_mean": [[0.0, 1.0], [0.5, 0.6]], "input_std": [[1.0, 1.0], [1.0, 1.0]]},
@@ -395,75 +374,81 @@ def test_missing_half_of_the_statistics_is_named(
         ),
         # An entry that is not a number is reported before statistics are compared.
         (
-            {"input_mean": SIX},
+            {},
             {"input_mean": ["x", *SIX[1:]], "input_std": [2.0] * 6},
             "`input_mean[0]` is 'x', not a number",
         ),
     ],
 )
 def test_int8_variant_has_the_statistics_of_its_model(
-    repository: Repository, own: dict[str, Any], variants: dict[str, Any], message: str | None
+    repository: Repository, own: dict[str, Any] | None, variants: dict[str, Any], message: str
 ) -> None:
     row = repository.add_int8("m")
     both: dict[str, Any] = {"input_mean": SIX, "input_std": SIX}
-    repository.write("m.json", {"sha256": row["sha256"]} | (both | own if own else {}))
-    repository.write("m.int8.json", {"sha256": row["int8_sha256"]} | (both | variants))
-    found = [f for f in repository.save().check().failing if f.code == "SID414"]
-    assert [f.message for f in found] == ([] if message is None else [message])
-    assert {f.path for f in found} <= {"model/m.int8.json"}
+    claims = {} if own is None else both | own
+    repository.write("m.json", {"sha256": row["sha256"]} | claims)
+    repository.write("m.int8.json", {"sha256": row["int8_sha256"]} | both | variants)
+    found = [(f.message, f.path) for f in repository.save().check().failing if f.code == "SID414"]
+    assert found == ([(message, "model/m.int8.json")] if message else [])
+
+
+MODEL, INT8 = "the digest of the model", "the digest of the variant"
 
 
 @pytest.mark.parametrize(
-    ("claims", "variants", "expected"),
+    ("own", "variants", "expected", "paths"),
     [
-        ({"id": "m"}, {"id": "m", "sha256": ZERO}, [("SID402", "model/m.int8.json")]),
+        ({"id": "m"}, {"id": "m", "sha256": ZERO}, "SID402 m", {"model/m.int8.json"}),
+        ({"id": "m", "gate": {}}, {"id": "m"}, "SID404 m, SID406 m", None),
+        (None, {"id": "m.int8", "onnx": "m.int8.onnx", "sha256": INT8, "opset": 17}, "", None),
         (
-            {"id": "m", "gate": {}},
-            {"id": "m"},
-            [("SID404", "model/m.json"), ("SID406", "model/m.int8.json")],
+            None,
+            {"id": "r", "onnx": "m.onnx", "sha256": INT8, "opset": 18},
+            "SID408 m, SID408 m, SID413 m",
+            {"model/m.int8.json"},
+        ),
+        # A file that another row has too is judged for the first.
+        (
+            {"sha256": MODEL, "opset": 18},
+            {"sha256": INT8, "kind": "nr", "shared": True},
+            "SID408 m, SID413 m, ART313 n",
+            None,
         ),
     ],
 )
-def test_sidecar_of_a_variant_is_judged_beside_one_without_a_digest(
-    repository: Repository, claims: Any, variants: Any, expected: list[tuple[str, str]]
+def test_int8_variant_has_its_own_sidecar(
+    repository: Repository, own: Any, variants: Any, expected: str, paths: set[str] | None
 ) -> None:
     row = repository.add_int8("m")
-    if "gate" in claims:
+    if own and "gate" in own:
         del row["smoke"]
-    repository.write("m.json", claims)
-    repository.write("m.int8.json", variants)
-    assert [(f.code, f.path) for f in repository.save().check().findings] == expected
+    if "shared" in variants:
+        repository.rows.append(row | {"id": "n", "sigstore_bundle": "n.sigstore.json"})
+    digests = {MODEL: row["sha256"], INT8: row["int8_sha256"]}
+    for name, claims in (("m.json", own), ("m.int8.json", variants)):
+        if claims is not None:
+            filled = {k: digests.get(v, v) if isinstance(v, str) else v for k, v in claims.items()}
+            repository.write(name, filled)
+    found = repository.save().check().findings
+    assert listed(found) == expected
+    assert paths is None or {f.path for f in found} == paths
 
 
-def test_int8_variant_has_its_own_sidecar(repository: Repository) -> None:
+def test_int8_variant_with_its_own_row_is_judged_there(repository: Repository) -> None:
     row = repository.add_int8("q")
-    own = {"id": "q.int8", "onnx": "q.int8.onnx", "sha256": row["int8_sha256"], "opset": 17}
-    repository.write("q.int8.json", own)
-    assert codes(repository.save().check()) == []
-    repository.write("q.int8.json", own | {"id": "r", "onnx": "q.onnx", "opset": 18})
-    report = repository.save().check()
-    assert codes(report) == ["SID408", "SID408", "SID413"]
-    assert {f.path for f in report.failing} == {"model/q.int8.json"}
+    repository.add("own", repository.path("q.int8.onnx").read_bytes(), onnx="q.int8.onnx")
+    repository.write("q.int8.json", {"id": "own", "sha256": row["int8_sha256"], "opset": 18})
+    assert listed(repository.save().check().failing) == "SID413 own"
 
 
-@pytest.mark.parametrize(
-    ("claim", "file", "content", "expected"),
-    [
-        (ZERO, "q.int8.onnx", None, "ART301"),
-        (None, "q.int8.onnx", model(salt=77), "ART302"),  # the sidecar agrees with the row
-    ],
-)
-def test_int8_file_that_is_missing_or_replaced_is_reported_once(
-    repository: Repository, claim: str | None, file: str, content: bytes | None, expected: str
-) -> None:
+def test_int8_file_that_is_missing_or_replaced_is_reported_once(repository: Repository) -> None:
     row = repository.add_int8("q")
-    digest = claim or row["int8_sha256"]
-    repository.write("q.json", {"sha256": row["sha256"], "int8_sha256": digest})
-    if content is None:
-        repository.path(file).unlink()
-    else:
-        repository.write(file, content)
-    assert codes(repository.save().check()) == [expected]
+    repository.write("q.json", {"sha256": row["sha256"], "int8_sha256": row["int8_sha256"]})
+    repository.write("q.int8.onnx", model(salt=77))
+    assert codes(repository.save().check()) == ["ART302"]
+    repository.write("q.json", {"sha256": row["sha256"], "int8_sha256": ZERO})
+    repository.path("q.int8.onnx").unlink()
+    assert codes(repository.check()) == ["ART301"]
 
 
 @pytest.mark.parametrize("claimed", [ZERO, "f" * 64])
@@ -481,10 +466,11 @@ def test_stale_sidecars_are_reported_beside_a_replaced_model(
     assert codes(repository.check()) == ["ART302", "SID402"]
 
 
-def test_model_that_cannot_be_read_refutes_no_claim_about_its_graph(
-    repository: Repository,
-) -> None:
-    repository.add("m")
+def test_sidecar_of_an_unreadable_model_is_compared_with_the_row(repository: Repository) -> None:
+    content = model(salt=3)
+    repository.add("m", content, sha256=ZERO)
+    repository.write("m.json", {"sha256": sha256(content), "kind": "nr"})
+    assert codes(repository.save().check()) == ["ART302", "SID408"]
     repository.write("m.json", {"opset": 9, "input_names": ["x"], "dtype": "int8", "kind": "nr"})
     repository.path("m.onnx").unlink()
     assert codes(repository.save().check()) == ["ART301", "SID408"]
@@ -708,28 +694,6 @@ def test_production_row_names_the_sidecar_of_its_former_name(repository: Reposit
     assert "model/m_v0.json, which belongs to no row, describes the model" in first.message
     rename = "If model/m_v0.json is its sidecar, rename it to model/m.json."
     assert first.help.startswith(rename)
-
-
-def test_sidecar_is_compared_with_the_computed_digest(repository: Repository) -> None:
-    content = model(salt=3)
-    repository.add("m", content, sha256=ZERO)
-    repository.write("m.json", {"sha256": sha256(content), "kind": "nr"})
-    assert codes(repository.save().check()) == ["ART302", "SID408"]
-
-
-def test_sidecars_of_a_shared_file_are_reported_for_the_first_row(repository: Repository) -> None:
-    row = repository.add_int8("m")
-    repository.rows.append(row | {"id": "n", "sigstore_bundle": "n.sigstore.json"})
-    repository.write("m.json", {"id": "m", "sha256": row["sha256"], "opset": 18})
-    repository.write("m.int8.json", {"sha256": row["int8_sha256"], "kind": "nr"})
-    assert listed(repository.save().check().failing) == "SID408 m, SID413 m, ART313 n"
-
-
-def test_int8_variant_with_its_own_row_is_judged_there(repository: Repository) -> None:
-    row = repository.add_int8("q")
-    repository.add("own", repository.path("q.int8.onnx").read_bytes(), onnx="q.int8.onnx")
-    repository.write("q.int8.json", {"id": "own", "sha256": row["int8_sha256"], "opset": 18})
-    assert listed(repository.save().check().failing) == "SID413 own"
 
 
 @pytest.mark.parametrize(
