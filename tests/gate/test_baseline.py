@@ -398,15 +398,6 @@ def test_deferral_is_not_stale_without_a_baseline(three: Repository, rule: str) 
     assert codes(judged(three)) == ["DEF901"]
 
 
-def test_deferral_is_stale_once_the_baseline_has_the_change(three: Repository) -> None:
-    del three.rows[2]
-    three.path("c.onnx").unlink()
-    three.defer("BAS801", ["c"])
-    assert codes(judged(three)) == []
-    keep(three)
-    assert codes(judged(three)) == ["DEF901"]
-
-
 def test_deferral_of_a_lost_field_names_a_row_that_exists(three: Repository) -> None:
     three.defer("BAS802", ["none"])
     assert codes(judged(three, baseline="none")) == ["DEF902"]

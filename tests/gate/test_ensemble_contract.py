@@ -20,7 +20,9 @@ FEATURES, CODEC, MORE = ("features", 6), ("codec_onehot", len(CODECS)), ("more",
 
 def add_ensemble(repository: Repository, **fields: Any) -> None:
     """Add three members whose sidecars claim nothing about the inputs but `fields`."""
-    silent = dict.fromkeys(("input_names", "codec_block_layout", "encoder_vocab", "feature_order"))
+    silent: dict[str, Any] = dict.fromkeys(
+        ("input_names", "codec_block_layout", "encoder_vocab", "feature_order")
+    )
     repository.add_ensemble("ens", 3, **(silent | {"training_recipe": {"epochs": 1}} | fields))
 
 
@@ -85,7 +87,7 @@ def test_windows_of_members_have_the_same_shape(
     members = []
     for seed in range(3):
         message = proto(salt=seed)
-        dimensions = shape if seed == 1 else ["batch", 3, 6]
+        dimensions: list[int | str] = shape if seed == 1 else ["batch", 3, 6]
         info = helper.make_tensor_value_info("features", TensorProto.FLOAT, dimensions)
         message.graph.input[0].CopyFrom(info)
         row = repository.add(f"m{seed}", message.SerializeToString())

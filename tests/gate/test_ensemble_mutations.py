@@ -80,6 +80,7 @@ FAILED: Final = verdict_gate(PLCC | {"1": 0.91}) | HOLD | {"plcc_spread_pass": F
 UNSEEDED: Final = "missing in the manifest; expected a whole number ->"
 MIXED: Final = ": some members are smoke and others production;"
 THREE_MEANS: Final = each_sidecar("feature_mean", 0, to=[0, 0.1, 0.2])
+NO_SEEDS: Final[list[Any]] = ["0", None, []]
 UNREADABLE: Final = file("ens.json", content(b"{"))
 DIFFERENT: Final = [
     manifest(feature_order=GONE, codec_vocab=GONE, codec_vocab_version=GONE)
@@ -109,7 +110,7 @@ class Line:
 
 MUTATIONS: Final = [
     # Seeds and members
-    *(Line(member(n, seed=seed), f"ENS506 s{n}") for n, seed in enumerate(["0", None, []])),
+    *(Line(member(n, seed=seed), f"ENS506 s{n}") for n, seed in enumerate(NO_SEEDS)),
     Line(member(0, seed=0.5) + member(1, seed=True), "ENS506 s0, ENS506 s1"),
     Line(member(0, seed=GONE) + member(1, seed=GONE) + member(2, seed=GONE), ""),
     Line(member(1, seed=GONE) + sidecar(1, sha256=ZERO), "ENS506 s1, SID404 s1", UNSEEDED),

@@ -37,11 +37,6 @@ def failing(repository: Repository) -> str:
 # --- what is an ensemble, and which documents are about it ----------------------------------------
 
 
-def test_complete_ensemble_in_production_is_clean(repository: Repository) -> None:
-    repository.add_ensemble("ens", 5, smoke=False)
-    assert failing(repository) == ""
-
-
 def test_ensemble_of_a_single_seed_is_not_judged(repository: Repository) -> None:
     repository.add_ensemble("ens", 2)
     repository.path(VERDICT).unlink()
@@ -98,13 +93,6 @@ def test_notes_about_an_ensemble_are_not_its_manifest(repository: Repository, na
     found = failing(repository)
     assert "SID407" in found
     assert "ENS519" not in found
-
-
-def test_settings_beside_smoke_members_are_not_a_verdict(repository: Repository) -> None:
-    repository.add_ensemble()
-    repository.path(VERDICT).unlink()
-    repository.write("ens_settings.json", b'{"gate": "open"}\n')
-    assert "ENS519" not in failing(repository)
 
 
 def test_seed_is_judged_behind_one_whose_manifest_cannot_be_read(repository: Repository) -> None:
@@ -180,13 +168,6 @@ def test_outdated_manifest_beside_exchanged_files_is_one_finding(repository: Rep
     outdated(repository)
     exchange("ens_seed1.onnx")(repository.path("ens_seed0.onnx"))
     assert failing(repository) == "ART302 ens_seed0, ART302 ens_seed1, ENS521"
-
-
-def test_deferral_covers_an_outdated_manifest(repository: Repository) -> None:
-    outdated(repository)
-    repository.defer("ENS521", ["ens"])
-    report = repository.save().check()
-    assert (report.exit_code, len(report.deferred)) == (0, 1)
 
 
 def test_deferral_of_an_outdated_manifest_does_not_cover_production(

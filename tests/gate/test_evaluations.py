@@ -72,8 +72,10 @@ def test_statistic_that_the_folds_do_not_give_is_named(name: str, value: Any) ->
     assert statistics_wrong(training=fields) == [f"training.loso_{name}_plcc"]
 
 
-@pytest.mark.parametrize("fold", [*({"plcc": v} for v in (None, "0.99", True, 1.5, [], 10**400)),
-                                  0.99, None, "x", []])  # fmt: skip
+NO_NUMBERS: Final[list[Any]] = [None, "0.99", True, 1.5, [], 10**400]
+
+
+@pytest.mark.parametrize("fold", [*({"plcc": v} for v in NO_NUMBERS), 0.99, None, "x", []])
 def test_fold_without_a_number_gives_no_statistics(fold: Any) -> None:
     folds = [{"plcc": 0.99}, fold, {"plcc": 0.98}]
     assert len(statistics_wrong(**evaluation(loso_folds=folds))) == 4
@@ -101,7 +103,7 @@ def test_statistic_is_as_exact_as_the_least_exact_of_its_folds(
     folds = list(FOLDS)
     folds[exact] += 1e-9 * math.pi  # the other two are rounded
     deviation = statistics.stdev if sign > 0 else statistics.pstdev
-    compute = {"mean": statistics.fmean, "min": min, "max": max, "std": deviation}[name]
+    compute: Any = {"mean": statistics.fmean, "min": min, "max": max, "std": deviation}[name]
     for off, expected in ((0.9, []), (1.1, [f"loso_{name}_plcc"])):
         value = compute(folds) + sign * off * half_units * 0.5e-4
         fields = {f"loso_{name}_plcc": value, "loso_folds": [{"plcc": v} for v in folds]}

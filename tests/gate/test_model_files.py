@@ -556,9 +556,3 @@ def test_each_further_row_of_a_file_is_reported(repository: Repository) -> None:
     repository.deferrals.clear()
     repository.rows[:0] = [{"id": "a"}, {"id": "b"}]
     assert [f.row for f in repository.save().check().failing if f.code == "ART313"] == ["n", "o"]
-
-
-def test_copies_of_a_model_are_allowed(repository: Repository) -> None:
-    repository.add("a", model(salt=4))
-    repository.add("b", model(salt=4))
-    assert failing(repository) == ""

@@ -123,7 +123,9 @@ def test_parts_that_are_not_evaluated_are_counted(two_rows: Repository) -> None:
 
 def closed(repository: Repository, *without: str) -> Any:
     """A schema that allows the fields of the rows, except some."""
-    known = {key: {} for row in repository.rows for key in row if key not in without}
+    known: dict[str, Any] = {
+        key: {} for row in repository.rows for key in row if key not in without
+    }
     row = {"additionalProperties": False, "properties": known}
     return {"properties": {"models": {"items": row}}}
 

@@ -113,7 +113,9 @@ def test_rounded_records_are_right(values: list[float], decimals: int) -> None:
     assert named(gate, word) == set()
 
 
-NOT_NUMBERS: Final = [None, "0.99", True, math.nan, math.inf, [], 10**400]
+NOT_NUMBERS: Final[list[Any]] = [None, "0.99", True, math.nan, math.inf, [], 10**400]
+NO_NUMBERS: Final[list[Any]] = [None, {}, [], "x", 0.99]
+NO_FLAGS: Final[list[Any]] = [1, 0, "true", [], 1.0]
 ON_LIMIT: Final = verdict_gate({"0": 0.998, "1": 0.993})
 """The spread is a little more than its limit of 0.005, though it does not look so."""
 HELD: Final = ON_LIMIT | {"plcc_spread_pass": False, "passed": False}
@@ -139,13 +141,10 @@ UNDECIDED: Final = {k: v for k, v in ON_LIMIT.items() if k not in ("plcc_spread_
         (HELD | {"passed": True}, "HOLD", "passed"),
         *(
             (good(per_seed_plccs=numbers), word, "verdict")
-            for numbers in (None, {}, [], "x", 0.99)
+            for numbers in NO_NUMBERS
             for word in ("PROMOTE", "APPROVED", "hold")
         ),
-        *(
-            (good(per_seed_plccs=numbers, passed=False), "HOLD", "")
-            for numbers in (None, {}, [], "x", 0.99)
-        ),
+        *((good(per_seed_plccs=numbers, passed=False), "HOLD", "") for numbers in NO_NUMBERS),
         ({"per_seed_plccs": GOOD, MEAN: 0.95, SEED: 0.95, SPREAD: 0.005}, "PROMOTE", ""),
     ],
 )
@@ -277,7 +276,7 @@ REPORTED: Final = good(verdict="PROMOTE")
         seed_gate(0.99) | {"verdict": "HOLD", "passed": False},  # another seed may have failed
         *(
             seed_gate(0.99) | {"per_seed_plccs": value}  # not a number of each seed
-            for value in ({}, [], [0.5], "0.5", 0.5, True)
+            for value in (*NO_NUMBERS[1:], [0.5], True)
         ),
         REPORTED,
         without(good(), "passed"),
@@ -303,8 +302,8 @@ def test_gate_of_a_sidecar_is_right(gate: Any) -> None:
         *(without(seed_gate(0.99), name) for name in ("mean_plcc", NUMBER, "plcc_spread")),
         seed_gate(0.99) | {"verdict": "HOLD", "passed": True},
         seed_gate(0.99) | {"verdict": "PROMOTE", "passed": False},
-        *(good(passed=passed) for passed in (1, 0, "true", [], 1.0)),
-        *(REPORTED | {"passed": passed} for passed in (1, 0, "true", [], 1.0)),
+        *(good(passed=passed) for passed in NO_FLAGS),
+        *(REPORTED | {"passed": passed} for passed in NO_FLAGS),
         REPORTED | {"verdict": "HOLD"},  # one seed alone could not refute this
         good(mean_plcc=0.99),
         good(passed=False),
