@@ -160,57 +160,34 @@ def test_variant_named_as_the_model_is_compared_with_its_own_digest(
 
 ENTRY: Final = ("models", "s1", "external_data_sha256", "s1.onnx.data")
 ACCEPT: Final = "-> If the new file is intended: provenance hash s1 --write"
+OTHER_DATA: Final = reexport(1, external=External("s2.onnx.data"))
+AGAIN: Final = "Restore the file: export or fetch it again."
+EXPORTED: Final = "Restore the file. If this is a new export, export its sidecar with it first."
+OR_EXPORT: Final = "Restore the file, or export the model again"
+INTO_DATA: Final = "Export the model again with its weights in s1.onnx.data"
+NAMED: Final = "Name the entry s1.onnx.data, as the model does."
 
 
 @pytest.mark.parametrize(
-    ("name", "change", "code", "says", "help"),
+    ("name", "change", "says", "help"),
     [
-        (
-            "s1.onnx",
-            content(b"<html>"),
-            "ART302",
-            "it is not an ONNX model",
-            "Restore the file: export or fetch it again.",
-        ),
-        ("s1.onnx", of("s2.onnx"), "ART302", "that of model/s2.onnx (s2)", "Restore the file"),
-        (
-            "s1.onnx",
-            flip(0.5),
-            "ART302",
-            "its sidecar has the same digest as the row",
-            "Restore the file. If this is a new export, export its sidecar with it first.",
-        ),
-        (
-            "s1.onnx.data",
-            cut(0.5),
-            "ART302",
-            "bytes, and s1.onnx needs",
-            "Restore the file, or export the model again",
-        ),
-        (
-            "registry.json",
-            rename(*ENTRY, to="s1.data"),
-            "ART306",
-            "",
-            "Name the entry s1.onnx.data, as the model does.",
-        ),
-        (
-            "s1.onnx",
-            reexport(1, external=External("s2.onnx.data")),
-            "ART306",
-            "s1.onnx.data, which no model uses",
-            "Export the model again with its weights in s1.onnx.data",
-        ),
+        ("s1.onnx", content(b"<html>"), "it is not an ONNX model", AGAIN),
+        ("s1.onnx", of("s2.onnx"), "that of model/s2.onnx (s2)", "Restore the file"),
+        ("s1.onnx", flip(0.5), "its sidecar has the same digest as the row", EXPORTED),
+        ("s1.onnx.data", cut(0.5), "bytes, and s1.onnx needs", OR_EXPORT),
+        ("registry.json", rename(*ENTRY, to="s1.data"), "", NAMED),
+        ("s1.onnx", OTHER_DATA, "s1.onnx.data, which no model uses", INTO_DATA),
     ],
     ids=["a page", "another row's", "not the sidecar's", "data cut off", "an entry", "other data"],
 )
 def test_help_is_not_to_hash_a_file_that_is_wrong(
-    tmp_path: Path, name: str, change: Change, code: str, says: str, help: str
+    tmp_path: Path, name: str, change: Change, says: str, help: str
 ) -> None:
     repository = production(tmp_path / "tree")
     change(repository.path(name))
     (finding,) = repository.check().findings
-    assert finding.code == code
+    entry = name == "registry.json" or change is OTHER_DATA
+    assert finding.code == ("ART306" if entry else "ART302")
     assert says in finding.message
     assert finding.help.startswith(help)
     assert "hash" not in finding.help
@@ -384,44 +361,28 @@ def external(*locations: str) -> bytes:
     return model(salt=9, external=[External(name, tensor=name) for name in locations])
 
 
+UNUSED: Final = "model/old.onnx is not used by any row or model; its external data"
+ADD: Final = "and add a row that names it."
+WEIGHTS, DATA = "weights.onnx.data", "old.onnx.data"
+WITH_WEIGHTS: Final = f"-> Remove it with model/old.json and model/{WEIGHTS}, or add a row"
+NOT_DATA: Final = ("registry.json", "m.onnx", "../provenance.toml", "*/_ORT_MEM_ADDR_/*", "")
+
+
 @pytest.mark.parametrize(
     ("content", "beside", "says"),
     [
-        (
-            external("weights.onnx.data"),
-            ["weights.onnx.data"],
-            "-> Remove it with model/old.json and model/weights.onnx.data, "
-            "or add a row that names it.",
-        ),
-        (
-            external("gone.onnx.data"),
-            [],
-            "model/old.onnx is not used by any row or model; "
-            "its external data model/gone.onnx.data does not exist ->",
-        ),
-        (external("gone.onnx.data"), [], "or fetch model/gone.onnx.data and add a row"),
-        (b"junk", ["old.onnx.data"], "model/old.json and model/old.onnx.data"),
-        (POINTER, ["old.onnx.data"], "model/old.json and model/old.onnx.data"),
-        *(
-            (external(location), [], "-> Remove it with model/old.json, or")
-            for location in (
-                *("registry.json", "m.onnx", "../provenance.toml", "*/_ORT_MEM_ADDR_/*", ""),
-            )
-        ),
-        (
-            external("0.data"),
-            ["old.onnx.data"],
-            "or rename model/old.onnx.data back to model/0.data and add a row that names it.",
-        ),
+        (external(WEIGHTS), [WEIGHTS], f"{WITH_WEIGHTS} that names it."),
+        (external("gone.data"), [], f"{UNUSED} model/gone.data does not exist ->"),
+        (external("gone.data"), [], "or fetch model/gone.data and add a row"),
+        (b"junk", [DATA], f"model/old.json and model/{DATA}"),
+        (POINTER, [DATA], f"model/old.json and model/{DATA}"),
+        *((external(name), [], "-> Remove it with model/old.json, or") for name in NOT_DATA),
+        (external("0.data"), [DATA], f"or rename model/{DATA} back to model/0.data {ADD}"),
+        (external("1.data", "0.data"), [DATA], f"or fetch model/0.data, model/1.data {ADD}"),
         (
             external("1.data", "0.data"),
-            ["old.onnx.data"],
-            "or fetch model/0.data, model/1.data and add a row that names it.",
-        ),
-        (
-            external("1.data", "0.data"),
-            ["old.onnx.data", "old.onnx.1.onnx.data"],
-            "or fetch model/0.data, model/1.data and add a row that names it.",
+            [DATA, "old.onnx.1.onnx.data"],
+            f"or fetch model/0.data, model/1.data {ADD}",
         ),
     ],
 )
