@@ -119,29 +119,35 @@ def test_valid_expression_is_accepted(repository: Repository, license: str) -> N
     assert codes(repository.save().check()) == []
 
 
+NO_EXCEPTION: Final = "expected an exception, found a license"
+NO_ID: Final = "is not an id of a license"
+OWN_ID: Final = "expected `LicenseRef-` and letters, digits,"
+OWN_APACHE: Final = "or LicenseRef-Apache-2.0 for a license"
+NO_SIMILAR: Final = "'Nope' is not on the SPDX exception list, and no id is similar"
+LOOK_UP: Final = "Look it up at https://spdx.org/licenses/, or write LicenseRef-"
 SIMILAR: Final = "'Apache-2' is not on the SPDX license list; the most similar id is 'Apache-2.0'"
 
 
 @pytest.mark.parametrize(
     ("license", "message", "help"),
     [
-        ("MIT WITH MIT", "expected an exception, found a license: 'MIT'", "after WITH"),
-        ("GPL-3.0-only WITH ISC", "expected an exception, found a license", "join licenses with"),
+        ("MIT WITH MIT", f"{NO_EXCEPTION}: 'MIT'", "after WITH"),
+        ("GPL-3.0-only WITH ISC", f"{NO_EXCEPTION}: 'ISC'", "join licenses with AND"),
         ("LLVM-exception", "expected a license, found an exception: 'LLVM-exception'", ""),
         ("MIT WITH LicenseRef-x", "'LicenseRef-x' is not an id of an exception", "AdditionRef-"),
-        ("LicenseRef-", "'LicenseRef-' is not an id of a license", "Write an id: https://"),
-        ("LicenseRef-a b", "'LicenseRef-a b' is not an id of a li", "Write LicenseRef-a-b for"),
-        ("LicenseRef-BSD_3", "expected `LicenseRef-` and letters,", "Write LicenseRef-BSD-3 "),
-        ("DocumentRef-x", "'DocumentRef-x' is not an id", "LicenseRef-DocumentRef-x for"),
-        ("Apache 2.0", "the most similar id is 'Apache-2.0'", "or LicenseRef-Apache-2.0 for a lic"),
+        ("LicenseRef-", f"'LicenseRef-' {NO_ID}", "Write an id: https://"),
+        ("LicenseRef-a b", f"'LicenseRef-a b' {NO_ID}", "Write LicenseRef-a-b for"),
+        ("LicenseRef-BSD_3", OWN_ID, "Write LicenseRef-BSD-3 "),
+        ("DocumentRef-x", f"'DocumentRef-x' {NO_ID}", "LicenseRef-DocumentRef-x for"),
+        ("Apache 2.0", "the most similar id is 'Apache-2.0'", OWN_APACHE),
         (
             "Apache-2.0 WITH LLVM-exceptoin",
             "'LLVM-exceptoin' is not on the SPDX exception list; "
             "the most similar id is 'LLVM-exception'",
             "Write LLVM-exception if that is the exception, or AdditionRef-LLVM-exceptoin for an",
         ),
-        ("MIT WITH Nope", "not on the SPDX exception list, and no id is similar", "AdditionRef-"),
-        ("GPLv3", "no id is similar", "Look it up at https://spdx.org/licenses/, or write Lic"),
+        ("MIT WITH Nope", NO_SIMILAR, "AdditionRef-"),
+        ("GPLv3", "no id is similar", LOOK_UP),
         ("Apache-2 AND MIIT", SIMILAR, ""),  # the first one is named
     ],
 )
