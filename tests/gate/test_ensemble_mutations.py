@@ -144,8 +144,8 @@ MUTATIONS: Final = [
     Line(manifest(smoke=0), "ENS509"),
     Line(manifest(smoke=1), "ENS509"),
     Line(manifest(smoke=None), ""),
-    Line(manifest(smoke="yes"), "ENS509", "-> Write false, as the rows of its members do."),
-    Line(manifest(smoke=True), "ENS509", "as a whole: provenance promote --ensemble ens"),
+    Line(manifest(smoke="yes"), "ENS509", "-> Write false, as the rows of its members do.\n"),
+    Line(manifest(smoke=True), "ENS509", "as a whole: provenance promote --ensemble ens\n"),
     Line(row(1, smoke=True), "ENS509", f"{MIXED} smoke: s1 ->"),
     Line(row(0, smoke=True) + row(1, smoke=True), "ENS509", f"{MIXED} production: s2 ->"),
     # The verdict and its records

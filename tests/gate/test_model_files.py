@@ -82,7 +82,7 @@ def test_missing_variant_is_reported_at_the_field_that_requires_it(
             "`external_data_sha256` of 'b.data': expected a SHA-256",
         ),
         ({"b.data": "zz"}, "REG101", "b.data", "found 'zz' ->"),
-        ([], "REG101", "external_data_sha256", "-> provenance hash --write --add-external-data"),
+        ([], "REG101", "external_data_sha256", "-> provenance hash --write --add-external-data\n"),
     ],
 )
 def test_wrong_entry_of_external_data_is_reported_at_its_line(
@@ -361,8 +361,8 @@ def external(*locations: str) -> bytes:
     return model(salt=9, external=[External(name, tensor=name) for name in locations])
 
 
-UNUSED: Final = "model/old.onnx is not used by any row or model; its external data"
-ADD: Final = "and add a row that names it."
+UNUSED: Final = ": model/old.onnx is not used by any row or model; its external data"
+ADD: Final = "and add a row that names it.\n"
 WEIGHTS, DATA = "weights.onnx.data", "old.onnx.data"
 WITH_WEIGHTS: Final = f"-> Remove it with model/old.json and model/{WEIGHTS}, or add a row"
 NOT_DATA: Final = ("registry.json", "m.onnx", "../provenance.toml", "*/_ORT_MEM_ADDR_/*", "")
@@ -371,7 +371,7 @@ NOT_DATA: Final = ("registry.json", "m.onnx", "../provenance.toml", "*/_ORT_MEM_
 @pytest.mark.parametrize(
     ("content", "beside", "says"),
     [
-        (external(WEIGHTS), [WEIGHTS], f"{WITH_WEIGHTS} that names it."),
+        (external(WEIGHTS), [WEIGHTS], f"{WITH_WEIGHTS} that names it.\n"),
         (external("gone.data"), [], f"{UNUSED} model/gone.data does not exist ->"),
         (external("gone.data"), [], "or fetch model/gone.data and add a row"),
         (b"junk", [DATA], f"model/old.json and model/{DATA}"),

@@ -16,8 +16,11 @@ def listed(findings: Iterable[Finding]) -> str:
 
 
 def shown(finding: Finding) -> str:
-    """Path, message and help: a test that names their borders compares the whole message."""
-    return f"{finding.path}: {finding.message} -> {finding.help}"
+    """Path, message and help in one line, with an end of line.
+
+    A test that names the borders, `: ` and ` ->` or ` -> ` and the end, compares a whole part.
+    """
+    return f"{finding.path}: {finding.message} -> {finding.help}\n"
 
 
 def only(report: Any, code: str = "") -> Finding:
