@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Of several documents that say one thing: which are told, and where in them."""
+"""Documents that repeat a value: which of them are reported, and where."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ def say(*values: Any) -> list[Claim[Any]]:
 
 
 def others(*values: Any) -> list[Any]:
+    """The values that differ from the majority."""
     return [one.value for one in Agreement.of(say(*values), same).others]
 
 
 @pytest.mark.parametrize(
-    ("values", "told"),
+    ("values", "reported"),
     [
         ([], []),
         ([1], []),
@@ -39,27 +40,23 @@ def others(*values: Any) -> list[Any]:
         ([2, 1, 1, 2], [1, 1]),
         ([1, 2, 3, 2], [1, 3]),
         ([True, 1, 1], [True]),
+        ([0.5, 0.5, 0.9712, 0.97123, 0.971234, 0.9712341], [0.5, 0.5]),  # the others are rounded
     ],
 )
 def test_values_that_differ_from_the_majority_are_reported(
-    values: list[Any], told: list[Any]
+    values: list[Any], reported: list[Any]
 ) -> None:
-    assert others(*values) == told
+    assert others(*values) == reported
 
 
-def test_numbers_that_differ_by_rounding_only_are_of_one_camp() -> None:
-    rounded = [0.9712, 0.97123, 0.971234, 0.9712341]
-    assert others(0.5, 0.5, *rounded) == [0.5, 0.5]
-
-
-@pytest.mark.parametrize(("ahead", "told"), [(7, 7), (8, 9)])
-def test_the_eight_most_frequent_values_are_tried(ahead: int, told: int) -> None:
+@pytest.mark.parametrize(("ahead", "reported"), [(7, 7), (8, 9)])
+def test_eight_most_frequent_values_are_tried(ahead: int, reported: int) -> None:
     """Of more, the work would grow with the square of what a hostile document holds."""
     alone = [float(n) for n in range(10, 10 + ahead)]
-    assert len(others(*alone, 0.9712, 0.97123)) == told
+    assert len(others(*alone, 0.9712, 0.97123)) == reported
 
 
-def test_most_are_named_by_the_first_of_them() -> None:
+def test_majority_is_named_by_its_first_document() -> None:
     assert Agreement.of(say(1)).whose == "0.json"
     assert Agreement.of(say(1, 1, 1)).whose == "0.json and 2 more"
 
@@ -86,7 +83,7 @@ VALUE = {"a": {"b": 1}, "list": [{"c": 1}, 5, [6], "x"]}
         (("a", 0), 2),
     ],
 )
-def test_a_finding_is_at_the_member_or_at_what_would_hold_it(
+def test_finding_is_at_the_member_or_at_what_would_hold_it(
     where: tuple[str | int, ...], line: int
 ) -> None:
     rule = BY_CODE["ENS512"]

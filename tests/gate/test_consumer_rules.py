@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import datetime
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provenance import Report, Require, VerifyOptions, trust_from_keys, verify
+from tests.support.findings import listed, only
 from tests.support.keys import KeyPair
 from tests.support.models import External, data, model
 from tests.support.production import late
@@ -20,58 +22,17 @@ from tests.support.statements import sign_again
 from tests.support.verifying import verify_model
 
 
-def of_row(repository: Repository, require: Require, **fields: Any) -> list[tuple[str, str]]:
-    """Return the requirements that a row does not meet if it is signed with other fields."""
-    assert repository.key is not None
-    bundle = repository.root / "bundles" / f"m.onnx{SUFFIX}"
-    sign_again(bundle, repository.key, lambda s: s["predicate"]["row"].update(fields))
-    found = verify(repository.config, VerifyOptions(require=require), rows=["m"]).failing
-    return [(f.code, f.message) for f in found if f.code.startswith("USE")]
-
-
 @pytest.fixture
 def released(repository: Repository) -> Repository:
     repository.add_sidecar(repository.add("m", smoke=False))
     return repository.released()
 
 
-@pytest.mark.parametrize(
-    ("classification", "says"),
-    [
-        ("production", None),
-        ("smoke", "it was signed as a smoke model; expected a production model"),
-        ("unclaimed", "it was signed without a claim to be a production model (unclaimed); exp"),
-    ],
-)
-def test_production_requires_a_row_signed_as_production(
-    released: Repository, classification: str, says: str | None
-) -> None:
-    found = of_row(released, Require(production=True), classification=classification)
-    assert [code for code, _ in found] == ([] if says is None else ["USE002"])
-    assert says is None or found[0][1].startswith(says)
-
-
-@pytest.mark.parametrize(
-    ("license", "says"),
-    [
-        ("MIT", None),
-        ("Zlib", "its license is Zlib; allowed"),
-        ("MIT AND Zlib", "its license is MIT AND Zlib, which needs Zlib; allowed"),
-        ("Zlib AND MIT", "its license is Zlib AND MIT, which needs Zlib; allowed"),
-        ("", "it was signed without a license; allowed"),
-        ("MIT MIT", "its license 'MIT MIT' is not an SPDX license expression; allowed"),
-    ],
-)
-def test_the_signed_license_must_be_allowed(
-    released: Repository, license: Any, says: str | None
-) -> None:
-    found = of_row(released, Require(licenses=["MIT"]), license=license)
-    assert len(found) == (0 if says is None else 1)
-    assert says is None or found[0][1].startswith(says)
-
-
-def as_smoke(statement: Any) -> None:
-    statement["predicate"]["row"]["classification"] = "smoke"
+def fetched(repository: Repository, folder: Path) -> Path:
+    """Return a folder with all files of a release, as a consumer has them."""
+    shutil.copytree(repository.models, folder)
+    shutil.copytree(repository.root / "bundles", folder, dirs_exist_ok=True)
+    return folder
 
 
 def consumed(folder: Path, key: KeyPair, **require: Any) -> Report:
@@ -80,46 +41,67 @@ def consumed(folder: Path, key: KeyPair, **require: Any) -> Report:
     )
 
 
-def test_a_finding_about_a_single_file_names_the_file(
-    released: Repository, tmp_path: Path, key: KeyPair
+def verified(repository: Repository, *rows: str, **require: Any) -> Report:
+    return verify(repository.config, VerifyOptions(require=Require(**require)), rows=rows)
+
+
+def with_row(**fields: Any) -> Callable[[Any], None]:
+    return lambda statement: statement["predicate"]["row"].update(fields)
+
+
+@pytest.mark.parametrize(
+    ("require", "fields", "code", "message"),
+    [
+        ({"production": True}, {"classification": "production"}, "", ""),
+        (
+            {"production": True},
+            {"classification": "smoke"},
+            "USE002",
+            "it was signed as a smoke model; expected a production model",
+        ),
+        (
+            {"production": True},
+            {"classification": "unclaimed"},
+            "USE002",
+            "it was signed without a claim to be a production model (unclaimed); exp",
+        ),
+        *(
+            ({"licenses": ["MIT"]}, {"license": license}, "USE004", f"{message}; allowed")
+            for license, message in (
+                ("Zlib", "its license is Zlib"),
+                ("MIT AND Zlib", "its license is MIT AND Zlib, which needs Zlib"),
+                ("Zlib AND MIT", "its license is Zlib AND MIT, which needs Zlib"),
+                ("", "it was signed without a license"),
+                ("MIT MIT", "its license 'MIT MIT' is not an SPDX license expression"),
+            )
+        ),
+        ({"licenses": ["MIT"]}, {"license": "MIT"}, "", ""),
+    ],
+)
+def test_signed_field_must_meet_the_requirement(
+    released: Repository, key: KeyPair, require: Any, fields: Any, code: str, message: str
 ) -> None:
+    sign_again(released.root / "bundles" / f"m.onnx{SUFFIX}", key, with_row(**fields))
+    report = verified(released, "m", **require)
+    found = [f for f in report.failing if f.code.startswith("USE")]
+    assert [f.code for f in found] == ([code] if code else [])
+    assert all(f.message.startswith(message) for f in found)
+
+
+def test_finding_names_the_model(released: Repository, tmp_path: Path, key: KeyPair) -> None:
     folder = fetched(released, tmp_path / "fetched")
-    sign_again(
-        folder / f"m.onnx{SUFFIX}",
-        key,
-        as_smoke,
-    )
-    told = {f.code: f.about for f in consumed(folder, key, production=True).failing}
-    assert told["USE002"].endswith("m.onnx")
-
-
-def fetched(repository: Repository, folder: Path) -> Path:
-    """Return the folder with all files of a release, as a consumer has them."""
-    shutil.copytree(repository.models, folder)
-    shutil.copytree(repository.root / "bundles", folder, dirs_exist_ok=True)
-    return folder
-
-
-def test_a_finding_about_a_registry_names_the_model_too(released: Repository) -> None:
-    assert released.key is not None
-    bundle = released.root / "bundles" / f"m.onnx{SUFFIX}"
-    sign_again(bundle, released.key, as_smoke)
-    told = {
-        f.code: f
-        for f in verify(released.config, VerifyOptions(require=Require(production=True))).failing
-    }
-    refused = told["USE002"]
-    assert (refused.path, refused.about) == ("model/registry.json", "model/m.onnx")
+    for bundle in (folder / f"m.onnx{SUFFIX}", released.root / "bundles" / f"m.onnx{SUFFIX}"):
+        sign_again(bundle, key, with_row(classification="smoke"))
+    assert only(consumed(folder, key, production=True), "USE002").about.endswith("m.onnx")
+    found = only(verified(released, production=True), "USE002")
+    assert (found.path, found.about) == ("model/registry.json", "model/m.onnx")
 
 
 @pytest.mark.parametrize("unsigned", [(), ("a.data",)])
-def test_every_file_of_a_model_must_be_part_of_the_release(
+def test_weights_of_another_release_are_reported(
     repository: Repository, tmp_path: Path, key: KeyPair, unsigned: tuple[str, ...]
 ) -> None:
-    """Weights of another release are reported although the model is in both releases.
-
-    A file that the bundle does not sign is reported too, and does not hide the others.
-    """
+    """The model is in both releases. A file that the bundle does not sign hides no other."""
     names = ("a.data", "b.data")
 
     def write(salt: int) -> None:
@@ -128,14 +110,11 @@ def test_every_file_of_a_model_must_be_part_of_the_release(
         covered = {n: sha256(repository.path(n).read_bytes()) for n in names}
         repository.rows[0]["external_data_sha256"] = covered
 
-    outside = [External(name, tensor=name) for name in names]
-    repository.add("m", model(external=outside))
+    repository.add("m", model(external=[External(name, tensor=name) for name in names]))
     write(0)
-    repository.released()
-    former = (repository.root / "bundles" / SUMMARY).read_bytes()
+    former = (repository.released().root / "bundles" / SUMMARY).read_bytes()
     write(50)
-    repository.released()
-    folder = fetched(repository, tmp_path / "fetched")
+    folder = fetched(repository.released(), tmp_path / "fetched")
     (folder / SUMMARY).write_bytes(former)
 
     def leave_out(statement: Any) -> None:
@@ -148,7 +127,7 @@ def test_every_file_of_a_model_must_be_part_of_the_release(
     assert sorted(found) == sorted(set(names) - set(unsigned))
 
 
-def test_a_variant_without_its_model_is_reported_with_all_that_is_to_be_fetched(
+def test_variant_without_its_model_is_reported_with_all_missing_files(
     repository: Repository, tmp_path: Path, key: KeyPair
 ) -> None:
     content = model(external=External("m.data"))
@@ -161,54 +140,42 @@ def test_a_variant_without_its_model_is_reported_with_all_that_is_to_be_fetched(
         (folder / name).unlink()
     trust, bundle = trust_from_keys([key.public]), folder / f"m.onnx{SUFFIX}"
     found = verify_model(folder / "m.int8.onnx", trust, bundle=bundle).failing
-    assert {(f.code, f.help) for f in found} == {
-        ("ATT705", "Fetch it from the publisher too, and put it beside the model.")
-    }
+    help = "Fetch it from the publisher too, and put it beside the model."
+    assert {(f.code, f.help) for f in found} == {("ATT705", help)}
     assert sorted(f.message for f in found) == [
         "the publisher also signed m.data (external data), which is missing",
         "the publisher also signed m.onnx (a model of the row), which is missing",
     ]
 
 
-def test_a_model_without_the_release_summary_is_reported_at_its_bundle(
+def test_model_without_the_release_summary_is_reported_at_its_bundle(
     released: Repository, tmp_path: Path, key: KeyPair
 ) -> None:
     folder = fetched(released, tmp_path / "fetched")
     (folder / SUMMARY).unlink()
     shutil.copyfile(folder / f"m.onnx{SUFFIX}", folder / f"m.onnx.2{SUFFIX}")
-    (found,) = consumed(folder, key, summary=True).failing
+    found = only(consumed(folder, key, summary=True))
     assert (found.code, Path(found.path).name) == ("USE005", f"m.onnx{SUFFIX}")
 
 
-def test_a_registry_without_the_release_summary_is_reported_once(released: Repository) -> None:
-    (released.root / "bundles" / SUMMARY).unlink()
-    report = verify(released.config, VerifyOptions(require=Require(summary=True)))
-    assert codes(report) == ["ATT709"]
+def test_summary_of_a_registry_is_reported_once(released: Repository, key: KeyPair) -> None:
+    summary = released.root / "bundles" / SUMMARY
+    sign_again(summary, key, lambda s: s["subject"].pop())
+    assert set(codes(verified(released, summary=True))) == {"ATT710"}
+    summary.unlink()
+    assert codes(verified(released, summary=True)) == ["ATT709"]
 
 
-def test_att710_reports_differences_of_a_whole_registry(
-    repository: Repository,
-) -> None:
-    repository.add("m")
-    repository.released()
-    assert repository.key is not None
-    sign_again(repository.root / "bundles" / SUMMARY, repository.key, lambda s: s["subject"].pop())
-    assert set(codes(verify(repository.config, VerifyOptions(require=Require(summary=True))))) == {
-        "ATT710"
-    }
-
-
-def test_each_row_with_a_deferral_is_reported_and_the_summary_is_not(
+def test_row_with_a_deferral_is_reported_and_the_summary_is_not(
     tmp_path: Path, key: KeyPair
 ) -> None:
-    repository = late(tmp_path / "tree", key).released()
-    report = verify(repository.config, VerifyOptions(require=Require(no_deferrals=True)))
-    assert [(f.code, f.row) for f in report.failing] == [("USE003", "late")]
-    assert "signed with an exception to SID402: the retrain (ADR-1105)" in report.failing[0].message
+    report = verified(late(tmp_path / "tree", key).released(), no_deferrals=True)
+    assert listed(report.failing) == "USE003 late"
+    assert "signed with an exception to SID402: the retrain (ADR-1105)" in only(report).message
 
 
 @pytest.mark.parametrize(("days", "expired"), [(-1, False), (0, False), (1, True)])
-def test_a_model_that_was_signed_with_a_deferral_is_refused_after_its_last_day(
+def test_model_with_a_deferral_is_refused_after_its_last_day(
     repository: Repository, tmp_path: Path, key: KeyPair, days: int, expired: bool
 ) -> None:
     day = datetime.date(2999, 6, 30)

@@ -8,442 +8,258 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from onnx import TensorProto, helper
 
-from provenance import check, load_config
-from tests.support.models import External, data, model
-from tests.support.mutations import content, cut, flip, of, reexport, rename, swap
+from tests.support.findings import line_of, listed, only, shown
+from tests.support.models import External, data, model, proto
+from tests.support.mutations import Change, content, cut, flip, of, reexport, rename, swap
 from tests.support.production import production
 from tests.support.repository import Repository, codes, sha256
 
-
-def field_at(repository: Repository, line: int) -> str:
-    """The name of the field on a line of the registry."""
-    return repository.registry.read_text("utf-8").splitlines()[line - 1].split('"')[1]
+ZERO: Final = "0" * 64
+POINTER: Final = b"version https://git-lfs.github.com/spec/v1\n"
 
 
-@pytest.mark.parametrize(("gone", "named"), [("m.onnx", "onnx"), ("m.int8.onnx", "int8_sha256")])
-def test_a_missing_file_is_reported_at_the_field_that_declares_it(
-    repository: Repository, gone: str, named: str
+def failing(repository: Repository) -> str:
+    return listed(repository.save().check().failing)
+
+
+def abouts(repository: Repository) -> list[tuple[str, str]]:
+    return [(f.code, f.about) for f in repository.save().check().failing]
+
+
+def add_split(repository: Repository, names: str, **entries: str) -> dict[str, str]:
+    """Add a model with weights in several files, `a.data` for "a", and return its digests."""
+    digests = {f"{name}.data": sha256(data()) for name in names} | entries
+    for name in digests:
+        repository.write(name, data())
+    outside = [External(f"{name}.data", tensor=name) for name in names]
+    repository.add("m", model(external=outside), external_data_sha256=digests)
+    return digests
+
+
+# --- where a finding is reported ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("gone", "field"), [("m.onnx", "onnx"), ("m.int8.onnx", "int8_sha256")])
+def test_missing_file_is_reported_at_the_field_that_declares_it(
+    repository: Repository, gone: str, field: str
 ) -> None:
     repository.add_int8("m")
     repository.path(gone).unlink()
-    (finding,) = repository.save().check().failing
+    finding = only(repository.save().check())
     assert (finding.code, finding.about) == ("ART301", "model/registry.json")
-    assert finding.position is not None
-    assert field_at(repository, finding.position.line) == named
-
-
-def test_a_variant_that_is_not_a_regular_file_is_reported(
-    repository: Repository,
-) -> None:
-    repository.add_int8("m")
-    repository.path("m.int8.onnx").unlink()
-    os.mkfifo(repository.path("m.int8.onnx"))
-    found = [(f.code, f.about) for f in repository.save().check().failing]
-    assert found == [("ART309", "model/m.int8.onnx")]
-
-
-def test_a_stray_is_reported_after_renamed_external_data(
-    repository: Repository,
-) -> None:
-    repository.add_external("m")
-    repository.path("m.onnx.data").rename(repository.path("m.onnx.weights"))
-    repository.write("z.onnx", model(salt=9))
-    report = repository.save().check()
-    assert [(f.code, f.about) for f in report.failing] == [
-        ("ART304", "model/m.onnx.data"),
-        ("ART311", "model/z.onnx"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("name", "is_stray"),
-    [
-        *((f"m.onnx{end}", False) for end in (".sha256", ".SHA512", ".md5", ".asc", ".sig")),
-        *((f"m{end}", False) for end in (".yaml", ".yml", ".toml", ".md", ".onnx.md", ".pdf")),
-        *((f"m{end}", True) for end in (".bin", ".onnx.bak", ".pt", ".onnx.old", ".weights")),
-        ("other.onnx.sha256", False),
-        ("m.sha256.onnx", True),
-    ],
-)
-def test_documentation_and_signatures_are_not_strays(
-    repository: Repository, name: str, is_stray: bool
-) -> None:
-    repository.add("m")
-    repository.write(name, "x")
-    assert codes(repository.save().check()) == (["ART311"] if is_stray else [])
-
-
-def test_possible_data_of_an_unreadable_model_is_not_a_stray(
-    repository: Repository,
-) -> None:
-    repository.add("m", b"\x00")
-    repository.write("m.onnx.data", data(24))
-    repository.write("z.onnx", model(salt=9))
-    report = repository.save().check()
-    assert [(f.code, f.about) for f in report.failing] == [
-        ("ART303", "model/m.onnx"),
-        ("ART311", "model/z.onnx"),
-    ]
-
-
-def test_unused_entries_are_not_reported_if_a_variant_cannot_be_read(
-    repository: Repository,
-) -> None:
-    row = repository.add_int8("m")
-    row["external_data_sha256"] = {"m.data": "0" * 64}
-    repository.write("m.int8.onnx", b"\x00")
-    row["int8_sha256"] = sha256(b"\x00")
-    assert codes(repository.save().check()) == ["ART303"]
-
-
-def test_an_unused_entry_is_fixed_only_if_no_data_was_renamed(
-    repository: Repository,
-) -> None:
-    """One of two files is missing: the unused entry may be its former name."""
-    repository.write("a.data", data(24))
-    outside = [External("a.data", tensor="a"), External("b.data", tensor="b")]
-    declared = {"a.data": sha256(data(24)), "b.data": "0" * 64, "old.data": "0" * 64}
-    repository.add("m", model(external=outside), external_data_sha256=declared)
-    report = repository.save().check()
-    assert [(f.code, f.fixes) for f in report.failing if f.code == "ART312"] == [("ART312", ())]
-
-
-def test_an_unused_entry_is_kept_while_data_of_the_variant_is_missing(
-    repository: Repository,
-) -> None:
-    variant = model(salt=9, external=External("gone.data"))
-    declared = {"gone.data": "0" * 64, "old.data": "0" * 64}
-    repository.add_int8("m", external_data_sha256=declared, int8_sha256=sha256(variant))
-    repository.write("m.int8.onnx", variant)
-    found = {f.code: f.fixes for f in repository.save().check().failing}
-    assert found == {"ART304": (), "ART312": ()}
-
-
-@pytest.mark.parametrize(
-    ("count", "named"), [(3, "a.data, b.data, c.data"), (4, "a.data, b.data, c.data and 1 more")]
-)
-def test_uncovered_files_are_named_up_to_three(
-    repository: Repository, count: int, named: str
-) -> None:
-    names = [f"{letter}.data" for letter in "abcde"[:count]]
-    for name in names:
-        repository.write(name, data(24))
-    outside = [External(name, tensor=name) for name in reversed(names)]
-    repository.add("m", model(external=outside))
-    (finding,) = repository.save().check().failing
-    assert finding.message == f"no digest covers the weights in {named}"
-
-
-@pytest.mark.parametrize("declared", ["0" * 64, "f" * 64])
-@pytest.mark.parametrize("field", ["sha256", "int8_sha256"])
-def test_the_opset_of_a_replaced_model_is_not_written_into_the_row(
-    repository: Repository, field: str, declared: str
-) -> None:
-    repository.add_int8("m", opset=18, **{field: declared})
-    found = {f.code: f.fixes for f in repository.save().check().failing}
-    assert found == {"ART302": ()} | ({"ART310": ()} if field == "int8_sha256" else {})
-
-
-REPLACED: Final = {
-    "no model": (
-        content(b"<html>"),
-        "it is not an ONNX model",
-        "Restore the file: export or fetch it again.",
-    ),
-    "that of another row": (of("s2.onnx"), "that of model/s2.onnx (s2)", "Restore the file"),
-    "another, and its sidecar is not": (
-        flip(0.5),
-        "its sidecar has the same digest as the row",
-        "Restore the file. If this is a new export, export its sidecar with it first.",
-    ),
-}
-"""Ways to replace a file by mistake, each with its message and the next step."""
-
-
-@pytest.mark.parametrize("name", REPLACED)
-def test_help_for_a_file_replaced_by_mistake_is_to_restore_it(tmp_path: Path, name: str) -> None:
-    change, message, help = REPLACED[name]
-    tree = production(tmp_path / "tree").root
-    change(tree / "model/s1.onnx")
-    (finding,) = check(load_config(tree)).findings
-    assert finding.code == "ART302"
-    assert message in finding.message
-    assert help in finding.help
-    assert "--write" not in finding.help
-
-
-def test_help_for_a_file_that_its_sidecar_describes_is_to_hash_it(tmp_path: Path) -> None:
-    """Two digests in the registry are swapped; the files are the right ones."""
-    tree = production(tmp_path / "tree").root
-    swap("models", "s1", other="s2", field="sha256")(tree / "model/registry.json")
-    for finding in check(load_config(tree)).findings:
-        assert finding.code == "ART302"
-        accept = f"If the new file is intended: provenance hash {finding.row} --write"
-        assert finding.help.startswith(accept)
-
-
-def test_help_for_truncated_external_data_is_to_restore_it(tmp_path: Path) -> None:
-    tree = production(tmp_path / "tree").root
-    cut(0.5)(tree / "model/s1.onnx.data")
-    (finding,) = check(load_config(tree)).findings
-    assert finding.code == "ART302"
-    assert "bytes, and s1.onnx needs" in finding.message
-    assert finding.help.startswith("Restore the file, or export the model again")
-
-
-def test_an_entry_with_a_wrong_name_is_given_the_right_one(tmp_path: Path) -> None:
-    tree = production(tmp_path / "tree").root
-    entry = ("models", "s1", "external_data_sha256", "s1.onnx.data")
-    rename(*entry, to="s1.data")(tree / "model/registry.json")
-    (finding,) = check(load_config(tree)).findings
-    assert finding.code == "ART306"
-    assert finding.help == "Name the entry s1.onnx.data, as the model does."
-
-
-def test_a_model_of_other_data_leaves_the_digest_of_the_genuine_one(tmp_path: Path) -> None:
-    tree = production(tmp_path / "tree").root
-    reexport(1, external=External("s2.onnx.data"))(tree / "model/s1.onnx")
-    (finding,) = check(load_config(tree)).findings
-    assert finding.code == "ART306"
-    assert "s1.onnx.data, which no model uses" in finding.message
-    assert finding.help.startswith("Export the model again with its weights in s1.onnx.data")
-    assert not finding.fixes
-
-
-@pytest.mark.parametrize(("name", "code"), [("b.data", "ART302"), ("old.data", "ART312")])
-def test_a_wrong_digest_of_external_data_is_reported_at_its_line(
-    repository: Repository, name: str, code: str
-) -> None:
-    declared = {}
-    for each in ("a.data", "b.data"):
-        repository.write(each, data(24))
-        declared[each] = sha256(data(24))
-    outside = [External("a.data", tensor="a"), External("b.data", tensor="b")]
-    declared[name] = "0" * 64
-    repository.add("m", model(external=outside), external_data_sha256=declared)
-    (finding,) = repository.save().check().failing
-    assert finding.code == code
-    assert finding.position is not None
-    assert field_at(repository, finding.position.line) == name
-    assert f"{name!r}" in finding.message
-
-
-def test_a_file_with_an_undecodable_name_is_reported_at_its_folder(repository: Repository) -> None:
-    repository.add("m")
-    for name in (b"\xff.onnx", b"\xff.json"):
-        folder = os.fsencode(repository.registry.parent)
-        (Path(os.fsdecode(folder + b"/" + name))).write_bytes(b"x")
-    found = {(f.code, f.path) for f in repository.save().check().failing}
-    assert found == {("ART311", r"model/\udcff.json"), ("ART311", r"model/\udcff.onnx")}
+    assert line_of(finding, repository).startswith(f'"{field}"')
 
 
 @pytest.mark.parametrize(
     ("fields", "asked"),
     [
         ({"quant_mode": "dynamic"}, "`quant_mode`"),
-        ({"int8_sha256": "0" * 64}, "`int8_sha256`"),
-        ({"quant_mode": "dynamic", "int8_sha256": "0" * 64}, "`int8_sha256` and `quant_mode`"),
+        ({"int8_sha256": ZERO}, "`int8_sha256`"),
+        ({"quant_mode": "dynamic", "int8_sha256": ZERO}, "`int8_sha256` and `quant_mode`"),
     ],
 )
-def test_a_missing_variant_is_reported_at_the_field_that_requires_it(
+def test_missing_variant_is_reported_at_the_field_that_requires_it(
     repository: Repository, fields: dict[str, Any], asked: str
 ) -> None:
     repository.add("m", **fields)
-    (finding,) = repository.save().check().failing
+    finding = only(repository.save().check())
     assert finding.code == "ART301"
-    assert finding.position is not None
-    assert field_at(repository, finding.position.line) in asked
+    assert line_of(finding, repository).split('"')[1] in asked
     assert finding.help.endswith(f"If there is no int8 variant, remove {asked}.")
 
 
-def test_an_entry_that_is_not_a_digest_is_reported_at_its_line(repository: Repository) -> None:
-    repository.write("m.onnx.data", data(24))
-    repository.add("m", model(external=External()), external_data_sha256={"m.onnx.data": "zz"})
-    (finding,) = repository.save().check().failing
-    assert finding.code == "REG101"
-    assert finding.position is not None
-    assert field_at(repository, finding.position.line) == "m.onnx.data"
-    assert "`external_data_sha256` of 'm.onnx.data': expected a SHA-256" in finding.message
-    assert finding.message.endswith("found 'zz'")
+@pytest.mark.parametrize(
+    ("digests", "code", "entry", "says"),
+    [
+        ({"b.data": ZERO}, "ART302", "b.data", "'b.data'"),
+        ({"old.data": ZERO}, "ART312", "old.data", "'old.data'"),
+        (
+            {"b.data": "zz"},
+            "REG101",
+            "b.data",
+            "`external_data_sha256` of 'b.data': expected a SHA-256",
+        ),
+        ({"b.data": "zz"}, "REG101", "b.data", "found 'zz' ->"),
+        ([], "REG101", "external_data_sha256", "-> provenance hash --write --add-external-data\n"),
+    ],
+)
+def test_wrong_entry_of_external_data_is_reported_at_its_line(
+    repository: Repository, digests: Any, code: str, entry: str, says: str
+) -> None:
+    present = add_split(repository, "ab")
+    repository.rows[0]["external_data_sha256"] = present | digests if digests else digests
+    finding = only(repository.save().check())
+    assert finding.code == code
+    assert line_of(finding, repository).startswith(f'"{entry}"')
+    assert says in shown(finding)
 
 
-def test_digests_that_are_not_an_object_are_reported_once(repository: Repository) -> None:
-    repository.write("m.onnx.data", data(24))
-    repository.add("m", model(external=External()), external_data_sha256=[])
-    (finding,) = repository.save().check().failing
-    assert finding.code == "REG101"
-    assert finding.help == "provenance hash --write --add-external-data"
+@pytest.mark.parametrize("name", ["a.data", "b.data"])
+@pytest.mark.parametrize(("content", "code"), [(None, "ART304"), (data(20), "ART307")])
+def test_bad_data_file_is_reported_beside_a_good_one(
+    repository: Repository, name: str, content: bytes | None, code: str
+) -> None:
+    digests = add_split(repository, "ab")
+    if content is None:
+        repository.path(name).unlink()
+    else:
+        repository.write(name, content)
+        digests[name] = sha256(content)
+    assert abouts(repository) == [(code, f"model/{name}")]
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [("cba", "a.data, b.data, c.data"), ("dcba", "a.data, b.data, c.data and 1 more")],
+)
+def test_three_uncovered_files_are_named(repository: Repository, names: str, says: str) -> None:
+    add_split(repository, names)
+    del repository.rows[0]["external_data_sha256"]
+    message = only(repository.save().check()).message
+    assert message == f"no digest covers the weights in {says}"
+
+
+def test_three_unused_entries_are_named_at_the_first(repository: Repository) -> None:
+    entries = {f"{name}.data": ZERO for name in "abcd"}
+    repository.add_external("m")["external_data_sha256"] = entries
+    finding = only(repository.save().check())
+    assert finding.code == "ART306"
+    assert "the row has a digest for a.data, b.data, c.data and 1 more, which" in finding.message
+    assert '"a.data"' in line_of(finding, repository)
+
+
+def test_undecodable_file_name_is_reported_at_its_folder(repository: Repository) -> None:
+    repository.add("m")
+    for name in (b"\xff.onnx", b"\xff.json"):
+        Path(os.fsdecode(os.fsencode(repository.models) + b"/" + name)).write_bytes(b"x")
+    found = {(f.code, f.path) for f in repository.save().check().failing}
+    assert found == {("ART311", r"model/\udcff.json"), ("ART311", r"model/\udcff.onnx")}
+
+
+def test_variant_that_is_a_fifo_is_reported(repository: Repository) -> None:
+    repository.add_int8("m")
+    repository.path("m.int8.onnx").unlink()
+    os.mkfifo(repository.path("m.int8.onnx"))
+    assert abouts(repository) == [("ART309", "model/m.int8.onnx")]
+
+
+def test_variant_named_as_the_model_is_compared_with_its_own_digest(
+    repository: Repository,
+) -> None:
+    row = repository.add("q", onnx="q.int8.onnx", quant_mode="static", int8_sha256="b" * 64)
+    finding = only(repository.save().check())
+    assert finding.code == "ART302"
+    declared = "`int8_sha256` is bbbbbbbbbbbb…; the digest of model/q.int8.onnx"
+    assert finding.message.startswith(declared)
+    assert row["sha256"][:12] in finding.message
+
+
+# --- which files to restore, and which digests to accept ------------------------------------------
+
+ENTRY: Final = ("models", "s1", "external_data_sha256", "s1.onnx.data")
+ACCEPT: Final = "-> If the new file is intended: provenance hash s1 --write"
+OTHER_DATA: Final = reexport(1, external=External("s2.onnx.data"))
+AGAIN: Final = "Restore the file: export or fetch it again."
+EXPORTED: Final = "Restore the file. If this is a new export, export its sidecar with it first."
+OR_EXPORT: Final = "Restore the file, or export the model again"
+INTO_DATA: Final = "Export the model again with its weights in s1.onnx.data"
+NAMED: Final = "Name the entry s1.onnx.data, as the model does."
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "says", "help"),
+    [
+        ("s1.onnx", content(b"<html>"), "it is not an ONNX model", AGAIN),
+        ("s1.onnx", of("s2.onnx"), "that of model/s2.onnx (s2)", "Restore the file"),
+        ("s1.onnx", flip(0.5), "its sidecar has the same digest as the row", EXPORTED),
+        ("s1.onnx.data", cut(0.5), "bytes, and s1.onnx needs", OR_EXPORT),
+        ("registry.json", rename(*ENTRY, to="s1.data"), "", NAMED),
+        ("s1.onnx", OTHER_DATA, "s1.onnx.data, which no model uses", INTO_DATA),
+    ],
+    ids=["a page", "another row's", "not the sidecar's", "data cut off", "an entry", "other data"],
+)
+def test_help_is_not_to_hash_a_file_that_is_wrong(
+    tmp_path: Path, name: str, change: Change, says: str, help: str
+) -> None:
+    repository = production(tmp_path / "tree")
+    change(repository.path(name))
+    (finding,) = repository.check().findings
+    entry = name == "registry.json" or change is OTHER_DATA
+    assert finding.code == ("ART306" if entry else "ART302")
+    assert says in finding.message
+    assert finding.help.startswith(help)
+    assert "hash" not in finding.help
+    assert not finding.fixes
+
+
+def test_help_for_a_file_that_its_sidecar_describes_is_to_hash_it(tmp_path: Path) -> None:
+    repository = production(tmp_path / "tree")
+    swap("models", "s1", other="s2", field="sha256")(repository.registry)
+    found = repository.check().findings
+    assert listed(found) == "ART302 s1, ART302 s2"
+    assert ACCEPT in shown(found[0])
+    assert ACCEPT.replace("s1", "s2") in shown(found[1])
 
 
 @pytest.mark.parametrize(("one", "other"), [("m", "n"), ("n", "m")])
-def test_a_file_with_the_bytes_of_another_row_is_to_be_restored(
+def test_copy_of_another_file_is_to_be_restored(
     repository: Repository, one: str, other: str
 ) -> None:
     for salt, name in enumerate("mn"):
         repository.add(name, model(salt=salt))
     repository.write(f"{one}.onnx", repository.path(f"{other}.onnx").read_bytes())
-    (found,) = repository.save().check().failing
-    assert (found.code, found.row) == ("ART302", one)
-    assert found.message.startswith("`sha256` is ")
-    assert found.message.endswith(f"that of model/{other}.onnx ({other})")
-    assert found.help == "Restore the file: it is a copy of another one."
-
-
-@pytest.mark.parametrize("name", ["a.data", "b.data"])
-@pytest.mark.parametrize(("size", "code"), [(None, "ART304"), (20, "ART307")])
-def test_one_bad_data_file_of_two_is_reported(
-    repository: Repository, size: int | None, code: str, name: str
-) -> None:
-    written = {n: data(size or 24 if n == name else 24) for n in ("a.data", "b.data")}
-    for n, weights in written.items():
-        repository.write(n, weights)
-    outside = [External(n, tensor=n) for n in written]
-    digests = {n: sha256(weights) for n, weights in written.items()}
-    repository.add("m", model(external=outside), external_data_sha256=digests)
-    if size is None:
-        repository.path(name).unlink()
-    assert [(f.code, f.about) for f in repository.save().check().failing] == [
-        (code, f"model/{name}")
-    ]
-
-
-def test_a_variant_as_the_model_of_a_row_is_compared_with_its_own_digest(
-    repository: Repository,
-) -> None:
-    row = repository.add("q", onnx="q.int8.onnx", quant_mode="static", int8_sha256="b" * 64)
-    (found,) = repository.save().check().failing
-    assert found.code == "ART302"
-    assert found.message.startswith(
-        "`int8_sha256` is bbbbbbbbbbbb…; the digest of model/q.int8.onnx"
-    )
-    assert row["sha256"][:12] in found.message
-
-
-def test_uncovered_weights_are_reported_after_a_row_with_malformed_digests(
-    repository: Repository,
-) -> None:
-    repository.add_external("a")["external_data_sha256"] = []
-    del repository.add_external("b")["external_data_sha256"]
-    found = [(f.code, f.row) for f in repository.save().check().failing]
-    assert found == [("REG101", "a"), ("ART306", "b")]
-
-
-def test_unused_entries_are_named_up_to_three_at_the_first(
-    repository: Repository,
-) -> None:
-    entries = {f"{name}.data": "0" * 64 for name in "abcd"}
-    repository.add_external("m")["external_data_sha256"] = entries
-    (found,) = repository.save().check().failing
-    assert found.code == "ART306"
-    assert "the row has a digest for a.data, b.data, c.data and 1 more, which" in found.message
-    line = repository.registry.read_text().splitlines()[found.position.line - 1]
-    assert '"a.data"' in line
-
-
-def test_an_unused_entry_is_reported_after_a_row_with_uncovered_weights(
-    repository: Repository,
-) -> None:
-    del repository.add_external("a")["external_data_sha256"]
-    repository.add("b")["external_data_sha256"] = {"old.data": "0" * 64}
-    found = [(f.code, f.row) for f in repository.save().check().failing]
-    assert found == [("ART306", "a"), ("ART312", "b")]
-
-
-def stray(repository: Repository, content: bytes = b"junk", name: str = "old.onnx") -> None:
-    """A stray model with a sidecar, beside a model that a row names."""
-    repository.add("m")
-    repository.write(name, content)
-    sidecar = {"id": "old", "onnx": name, "sha256": sha256(content)}
-    repository.write(f"{name.removesuffix('.onnx')}.json", sidecar)
-
-
-def test_a_stray_model_is_reported_with_its_sidecar_and_its_data(repository: Repository) -> None:
-    stray(repository, model(salt=9, external=External("weights.onnx.data")))
-    repository.write("weights.onnx.data", data())
-    (finding,) = repository.save().check().failing
-    assert (finding.code, finding.path) == ("ART311", "model/old.onnx")
-    assert finding.help == (
-        "Remove it with model/old.json and model/weights.onnx.data, or add a row that names it."
-    )
-    for name in ("old.onnx", "old.json", "weights.onnx.data"):
-        repository.path(name).unlink()
-    assert codes(repository.check()) == []
-
-
-def test_external_data_that_a_stray_model_misses_is_reported_with_it(
-    repository: Repository,
-) -> None:
-    stray(repository, model(salt=9, external=External("gone.onnx.data")))
-    (finding,) = repository.save().check().failing
-    assert finding.message == (
-        "model/old.onnx is not used by any row or model; "
-        "its external data model/gone.onnx.data does not exist"
-    )
-    assert "or fetch model/gone.onnx.data and add a row" in finding.help
-
-
-@pytest.mark.parametrize("content", [b"junk", b"version https://git-lfs.github.com/spec/v1\n"])
-def test_files_named_after_an_unreadable_stray_belong_to_it(
-    repository: Repository, content: bytes
-) -> None:
-    stray(repository, content)
-    repository.write("old.onnx.data", data())
-    (finding,) = repository.save().check().failing
-    assert "model/old.json and model/old.onnx.data" in finding.help
+    finding = only(repository.save().check())
+    assert (finding.code, finding.row) == ("ART302", one)
+    assert finding.message.startswith("`sha256` is ")
+    assert finding.message.endswith(f"that of model/{other}.onnx ({other})")
+    assert finding.help == "Restore the file: it is a copy of another one."
 
 
 @pytest.mark.parametrize(
-    ("location", "content"),
-    [
-        ("registry.json", None),
-        ("m.onnx", None),
-        ("other.onnx", model(salt=8)),
-        ("../provenance.toml", None),
-        ("*/_ORT_MEM_ADDR_/*", None),
-        ("", None),
-    ],
+    ("onnx", "whose"), [("m.onnx", ", that of row 'm'; model/x.onnx"), ("n.onnx", "; model/x.onnx")]
 )
-def test_a_stray_model_takes_no_other_files_for_its_data(
-    repository: Repository, location: str, content: bytes | None
+def test_message_about_other_bytes_names_the_file_with_the_digest(
+    repository: Repository, onnx: str, whose: str
 ) -> None:
-    stray(repository, model(salt=9, external=External(location)))
-    if content is not None:
-        repository.write(location, content)
-    found = repository.save().check().failing
-    assert [f.path for f in found] == ["model/old.onnx", *(["model/other.onnx"] if content else [])]
-    assert found[0].help.startswith("Remove it with model/old.json, or")
-
-
-def test_two_strays_that_name_each_other_as_data_are_both_reported(repository: Repository) -> None:
     repository.add("m")
-    for name, other in (("a", "b"), ("b", "a")):
-        repository.write(f"{name}.onnx", model(salt=9, external=External(f"{other}.onnx")))
-    assert codes(repository.save().check()) == ["ART311", "ART311"]
+    row = repository.add("n", onnx="n.onnx")
+    repository.path("n.onnx").rename(repository.path("x.onnx"))
+    row["onnx"] = onnx
+    if onnx == "n.onnx":
+        repository.write(onnx, model(salt=9))
+    finding = only(repository.save().check())
+    assert finding.code == "ART302"
+    says = f"{whose}, which no row names, has the digest that the row declares"
+    assert finding.message.endswith(f"…{says}")
 
 
-def test_a_stray_beside_a_pointer_is_reported_if_it_cannot_hold_its_weights(
-    repository: Repository,
+def test_unused_entry_is_not_removed_while_data_is_missing(repository: Repository) -> None:
+    """The unused entry may be the former name of the missing file."""
+    add_split(repository, "ab", **{"old.data": ZERO})
+    for name in ("b.data", "old.data"):
+        repository.path(name).unlink()
+    found = {f.code: f.fixes for f in repository.save().check().failing}
+    assert found["ART312"] == ()
+    repository.rows.clear()
+    variant = model(salt=9, external=External("gone.data"))
+    digests = {"gone.data": ZERO, "old.data": ZERO}
+    repository.add_int8("m", external_data_sha256=digests, int8_sha256=sha256(variant))
+    repository.write("m.int8.onnx", variant)
+    repository.path("a.data").unlink()
+    found = {f.code: f.fixes for f in repository.save().check().failing}
+    assert found == {"ART304": (), "ART312": ()}
+
+
+@pytest.mark.parametrize("declared", [ZERO, "f" * 64])
+@pytest.mark.parametrize("field", ["sha256", "int8_sha256"])
+def test_opset_of_a_replaced_model_is_not_written_into_the_row(
+    repository: Repository, field: str, declared: str
 ) -> None:
-    repository.add("m", b"version https://git-lfs.github.com/spec/v1\n")
-    repository.add("n")
-    repository.write("weights.onnx.data", data())
-    repository.write("n.onnx.data", data())
-    repository.write("z.onnx", model(salt=9))
-    found = [(f.code, f.about) for f in repository.save().check().failing]
-    assert found == [
-        ("ART303", "model/m.onnx"),
-        ("ART311", "model/n.onnx.data"),
-        ("ART311", "model/z.onnx"),
-    ]
-
-
-def test_a_missing_model_in_another_folder_does_not_hide_a_stray(repository: Repository) -> None:
-    repository.add("m")
-    repository.path("m.onnx").unlink()
-    repository.write("weights.onnx.data", data())
-    found = [(f.code, f.path) for f in repository.save().check().failing]
-    assert found == [("ART301", "model/registry.json"), ("ART311", "model/weights.onnx.data")]
+    repository.add_int8("m", opset=18, **{field: declared})
+    found = {f.code: f.fixes for f in repository.save().check().failing}
+    assert found == {"ART302": ()} | ({"ART310": ()} if field == "int8_sha256" else {})
 
 
 @pytest.mark.parametrize(
@@ -454,49 +270,250 @@ def test_a_missing_model_in_another_folder_does_not_hide_a_stray(repository: Rep
         (None, True, set()),
     ],
 )
-def test_a_wrong_opset_is_corrected_in_both_files_if_the_sidecar_describes_the_model(
+def test_opset_is_corrected_in_the_sidecar_that_describes_the_model_too(
     repository: Repository, described: str | None, in_both: bool, fixed: set[str]
 ) -> None:
     row = repository.add("m", opset=18)
     digest = {"model": row["sha256"], "other bytes": sha256(b"former"), None: None}[described]
     repository.add_sidecar(row, opset=18, sha256=digest)
-    (finding,) = [f for f in repository.save().check().failing if f.code == "ART310"]
+    finding = only(repository.save().check(), "ART310")
     assert ("also in model/m.json" in finding.message) is in_both
     assert {fix.path for fix in finding.fixes} == fixed
 
 
+def test_row_is_judged_after_a_row_with_another_finding(repository: Repository) -> None:
+    repository.add_external("a")["external_data_sha256"] = []
+    del repository.add_external("b")["external_data_sha256"]
+    repository.add("c")["external_data_sha256"] = {"old.data": ZERO}
+    assert failing(repository) == "REG101 a, ART306 b, ART312 c"
+
+
+def test_unused_entry_is_not_reported_if_a_variant_cannot_be_read(repository: Repository) -> None:
+    repository.write("m.int8.onnx", b"\x00")
+    repository.add_int8("m", external_data_sha256={"m.data": ZERO}, int8_sha256=sha256(b"\x00"))
+    repository.write("m.int8.onnx", b"\x00")
+    assert failing(repository) == "ART303 m"
+
+
+# --- strays ---------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
-    ("missing", "similar", "step"),
+    ("name", "expected"),
     [
-        (1, 1, "rename model/old.onnx.data back to model/0.data"),
-        (2, 1, "fetch model/0.data, model/1.data"),
-        (2, 2, "fetch model/0.data, model/1.data"),
+        *((f"m.onnx{end}", "") for end in (".sha256", ".SHA512", ".md5", ".asc", ".sig")),
+        *((f"m{end}", "") for end in (".yaml", ".yml", ".toml", ".md", ".onnx.md", ".pdf")),
+        *((f"m{end}", "ART311") for end in (".bin", ".onnx.bak", ".pt", ".onnx.old", ".weights")),
+        ("other.onnx.sha256", ""),
+        ("m.sha256.onnx", "ART311"),
     ],
 )
-def test_data_of_a_stray_model_is_renamed_if_one_file_is_missing_and_one_has_a_similar_name(
-    repository: Repository, missing: int, similar: int, step: str
+def test_documentation_and_signatures_are_not_strays(
+    repository: Repository, name: str, expected: str
 ) -> None:
-    outside = [External(f"{n}.data", tensor=str(n)) for n in reversed(range(missing))]
-    stray(repository, model(salt=9, external=outside))
-    for name in ("old.onnx.data", "old.onnx.1.onnx.data")[:similar]:
-        repository.write(name, data())
-    (finding,) = repository.save().check().failing
-    assert f"or {step} and add a row that names it." in finding.help
+    repository.add("m")
+    repository.write(name, "x")
+    assert failing(repository) == expected
 
 
 @pytest.mark.parametrize(
-    ("onnx", "whose"), [("m.onnx", ", that of row 'm'; model/x.onnx"), ("n.onnx", "; model/x.onnx")]
+    ("content", "files", "expected"),
+    [
+        # Possible weights of a model that cannot be read
+        (b"\x00", ["m.onnx.data"], [("ART303", "model/m.onnx")]),
+        (POINTER, ["weights.onnx.data"], [("ART303", "model/m.onnx")]),
+        (POINTER, ["n.onnx.data"], [("ART303", "model/m.onnx"), ("ART311", "model/n.onnx.data")]),
+        (
+            None,
+            ["weights.onnx.data"],
+            [("ART301", "model/registry.json"), ("ART311", "model/weights.onnx.data")],
+        ),
+    ],
 )
-def test_a_row_of_other_bytes_says_whose_they_are_and_where_its_own_model_is(
-    repository: Repository, onnx: str, whose: str
+def test_stray_is_reported_beside_a_model_that_cannot_be_read(
+    repository: Repository, content: bytes | None, files: list[str], expected: list[Any]
+) -> None:
+    repository.add("m", content or b"")
+    repository.add("n")
+    for name in files:
+        repository.write(name, data())
+    repository.write("z.onnx", model(salt=9))
+    if content is None:
+        repository.path("m.onnx").unlink()
+    assert abouts(repository) == [*expected, ("ART311", "model/z.onnx")]
+
+
+def test_stray_is_reported_after_renamed_external_data(repository: Repository) -> None:
+    repository.add_external("m")
+    repository.path("m.onnx.data").rename(repository.path("m.onnx.weights"))
+    repository.write("z.onnx", model(salt=9))
+    assert abouts(repository) == [("ART304", "model/m.onnx.data"), ("ART311", "model/z.onnx")]
+
+
+def test_strays_that_name_each_other_as_data_are_both_reported(repository: Repository) -> None:
+    repository.add("m")
+    for name, other in (("a", "b"), ("b", "a")):
+        repository.write(f"{name}.onnx", model(salt=9, external=External(f"{other}.onnx")))
+    assert failing(repository) == "ART311, ART311"
+
+
+def external(*locations: str) -> bytes:
+    return model(salt=9, external=[External(name, tensor=name) for name in locations])
+
+
+UNUSED: Final = ": model/old.onnx is not used by any row or model; its external data"
+ADD: Final = "and add a row that names it.\n"
+WEIGHTS, DATA = "weights.onnx.data", "old.onnx.data"
+WITH_WEIGHTS: Final = f"-> Remove it with model/old.json and model/{WEIGHTS}, or add a row"
+NOT_DATA: Final = ("registry.json", "m.onnx", "../provenance.toml", "*/_ORT_MEM_ADDR_/*", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "beside", "says"),
+    [
+        (external(WEIGHTS), [WEIGHTS], f"{WITH_WEIGHTS} that names it.\n"),
+        (external("gone.data"), [], f"{UNUSED} model/gone.data does not exist ->"),
+        (external("gone.data"), [], "or fetch model/gone.data and add a row"),
+        (b"junk", [DATA], f"model/old.json and model/{DATA}"),
+        (POINTER, [DATA], f"model/old.json and model/{DATA}"),
+        *((external(name), [], "-> Remove it with model/old.json, or") for name in NOT_DATA),
+        (external("0.data"), [DATA], f"or rename model/{DATA} back to model/0.data {ADD}"),
+        (external("1.data", "0.data"), [DATA], f"or fetch model/0.data, model/1.data {ADD}"),
+        (
+            external("1.data", "0.data"),
+            [DATA, "old.onnx.1.onnx.data"],
+            f"or fetch model/0.data, model/1.data {ADD}",
+        ),
+    ],
+)
+def test_stray_model_is_reported_with_its_sidecar_and_its_data(
+    repository: Repository, content: bytes, beside: list[str], says: str
 ) -> None:
     repository.add("m")
-    row = repository.add("n", onnx="n.onnx")
-    repository.path("n.onnx").rename(repository.path("x.onnx"))
-    row["onnx"] = onnx
-    if onnx == "n.onnx":
-        repository.write(onnx, model(salt=9))
-    (finding,) = repository.save().check().failing
-    assert finding.code == "ART302"
-    says = f"{whose}, which no row names, has the digest that the row declares"
-    assert finding.message.endswith(f"…{says}")
+    repository.write("old.onnx", content)
+    repository.write("old.json", {"id": "old", "onnx": "old.onnx", "sha256": sha256(content)})
+    for name in beside:
+        repository.write(name, data())
+    finding = only(repository.save().check())
+    assert (finding.code, finding.path) == ("ART311", "model/old.onnx")
+    assert says in shown(finding)
+    for name in ("old.onnx", "old.json", *beside):
+        repository.path(name).unlink()
+    assert codes(repository.check()) == []
+
+
+def test_stray_model_that_names_another_model_as_data_is_reported_alone(
+    repository: Repository,
+) -> None:
+    repository.add("m")
+    repository.write("old.onnx", external("other.onnx"))
+    repository.write("other.onnx", model(salt=8))
+    first, second = repository.save().check().failing
+    assert first.help.startswith("Remove it, or")
+    assert second.path == "model/other.onnx"
+
+
+# --- files that rows and variants share -----------------------------------------------------------
+
+
+def variant(**changes: Any) -> bytes:
+    """The usual model with another input or output."""
+    message = proto(salt=9)
+    for side, info in changes.items():
+        getattr(message.graph, side)[0].CopyFrom(helper.make_tensor_value_info(*info))
+    content: bytes = message.SerializeToString()
+    return content
+
+
+def add_variant(repository: Repository, content: bytes, own: bytes | None = None) -> None:
+    repository.add("m", own, quant_mode="dynamic", int8_sha256=sha256(content))
+    repository.write("m.int8.onnx", content)
+
+
+FLOAT, FLOAT16, UINT8 = TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.UINT8
+
+
+@pytest.mark.parametrize(
+    ("side", "info", "says"),
+    [
+        ("input", ("features", FLOAT, ["batch", 6]), None),
+        ("input", ("features", FLOAT, ["N", 6]), None),
+        ("input", ("features", FLOAT, [1, "any"]), None),
+        ("input", ("features", FLOAT, None), None),
+        ("input", ("x", FLOAT, ["batch", 6]), "has input x: float"),
+        ("input", ("features", UINT8, ["batch", 6]), "has input features: uint8"),
+        ("input", ("features", FLOAT, ["batch", 5]), "float [batch, 5]"),
+        ("input", ("features", FLOAT, ["batch", 1, 6]), "float [batch, 1, 6]"),
+        ("input", ("features", FLOAT, [6]), "float [6]"),
+        ("input", ("features", FLOAT, ["batch", 6, 1]), "float [batch, 6, 1]"),
+        ("output", ("mos", FLOAT, ["batch", 1]), "has output mos: float"),
+        ("output", ("score", FLOAT16, ["batch", 1]), "has output score: float16"),
+        ("output", ("score", FLOAT, ["batch", 2]), "score: float [batch, 2]"),
+    ],
+)
+def test_int8_variant_has_the_interface_of_its_model(
+    repository: Repository, side: str, info: Any, says: str | None
+) -> None:
+    add_variant(repository, variant(**{side: info}))
+    report = repository.save().check()
+    assert codes(report) == ([] if says is None else ["ART314"])
+    assert says is None or says in only(report).message
+
+
+def test_int8_variant_without_outputs_is_described(repository: Repository) -> None:
+    message = proto(salt=9)
+    del message.graph.output[:]
+    add_variant(repository, message.SerializeToString())
+    expected = "m.int8.onnx has no outputs; m.onnx has outputs score: float [batch, 1]"
+    assert only(repository.save().check()).message == expected
+
+
+def test_first_of_several_different_inputs_is_named(repository: Repository) -> None:
+    one, other = (model(inputs=zip("abc", w, strict=True)) for w in ((6, 6, 6), (6, 5, 4)))
+    add_variant(repository, other, one)
+    expected = "m.int8.onnx has input b: float [batch, 5]; m.onnx has input b: float [batch, 6]"
+    assert only(repository.save().check()).message == expected
+
+
+def test_int8_variant_that_cannot_be_read_is_not_compared(repository: Repository) -> None:
+    add_variant(repository, b"no model")
+    repository.rows[0]["int8_sha256"] = ""
+    assert {f.code for f in repository.save().check().failing} == {"ART303", "REG101"}
+
+
+@pytest.mark.parametrize("replaced", ["m.onnx", "m.int8.onnx"])
+def test_replaced_file_is_not_compared_with_its_variant(
+    repository: Repository, replaced: str
+) -> None:
+    repository.add_int8("m")
+    repository.write(replaced, variant(input=("x", FLOAT, ["batch", 6])))
+    assert failing(repository) == "ART302 m"
+
+
+@pytest.mark.parametrize("salt", range(6))  # the digest of the variant is above or below
+def test_production_variant_is_another_file(repository: Repository, salt: int) -> None:
+    row = repository.add_int8("q", smoke=False)
+    repository.add_sidecar(row)
+    repository.write("q.int8.onnx", model(salt=salt + 100))
+    row["int8_sha256"] = sha256(model(salt=salt + 100))
+    assert failing(repository) == ""
+    repository.write("q.int8.onnx", repository.path("q.onnx").read_bytes())
+    row["int8_sha256"] = row["sha256"]
+    assert failing(repository) == "ART315 q"
+
+
+def test_each_further_row_of_a_file_is_reported(repository: Repository) -> None:
+    row = repository.add("m")
+    repository.rows[:0] = [{"id": "a"}, {"id": "b"}]
+    assert "ART313" not in failing(repository)
+    del repository.rows[:2]
+    for id, onnx in (("n", "m.onnx"), ("o", "./m.onnx")):
+        bundle = f"{id}.sigstore.json"
+        repository.rows.append(row | {"id": id, "onnx": onnx, "sigstore_bundle": bundle})
+    assert failing(repository) == "ART313 n, ART313 o, REG104 o"
+    assert codes(repository.check("n")) == []
+    repository.defer("ART313", ["n", "o"])
+    assert failing(repository) == "REG104 o"
+    repository.deferrals.clear()
+    repository.rows[:0] = [{"id": "a"}, {"id": "b"}]
+    assert [f.row for f in repository.save().check().failing if f.code == "ART313"] == ["n", "o"]

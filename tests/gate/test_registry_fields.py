@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fields of rows, at the edges of what they may be, and where each finding about one stands."""
+"""Fields of rows: what they may be, and where each finding about one is reported."""
 
 from __future__ import annotations
 
 import datetime
-import json
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,9 +17,11 @@ from provenance.evidence.evidence import Evidence
 from provenance.gate.rules.case import Case
 from provenance.gate.rules.registry import is_malformed, outside
 from provenance.signing.trust_table import TrustTable
+from tests.support.findings import listed, only, shown
 from tests.support.repository import Repository, codes
 
-DIGEST = "0123456789abcdef" * 4
+DIGEST: Final = "0123456789abcdef" * 4
+ABSENT: Final = object()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +56,7 @@ DIGEST = "0123456789abcdef" * 4
         ("own", [7, None, [], {}], []),
     ],
 )
-def test_what_a_field_of_a_row_may_be(field: str, right: list[Any], wrong: list[Any]) -> None:
+def test_values_of_a_field(field: str, right: list[Any], wrong: list[Any]) -> None:
     assert [v for v in right if is_malformed(field, v)] == []
     assert [v for v in wrong if not is_malformed(field, v)] == []
 
@@ -65,75 +66,72 @@ def test_twenty_invalid_entries_are_reported_one_by_one(
     repository: Repository, count: int, findings: int
 ) -> None:
     repository.add("m")
-    repository.save()
-    registry = json.loads(repository.registry.read_text("utf-8"))
-    registry["models"] += ["x"] * count
-    text = repository.write("registry.json", registry).read_text("utf-8").splitlines()
-    found = repository.check().failing
+    repository.rows += ["x"] * count  # type: ignore[list-item]
+    found = repository.save().check().failing
     assert [f.code for f in found] == ["REG101"] * findings
     rest = [f for f in found if f.row is None]
     assert len(rest) == (1 if count > 20 else 0)
     for finding in rest:
         assert finding.message == f"{count} entries of `models` are not rows (objects)"
-        assert finding.position is not None
-        first = text.index('    "x",') + 1
-        assert finding.position.line == first + 20
+        lines = repository.registry.read_text("utf-8").splitlines()
+        assert finding.position.line == lines.index('    "x",') + 1 + 20
 
 
 @pytest.mark.parametrize(
-    ("value", "shown"),
-    [("x" * 60, repr("x" * 60)), ("x" * 61, repr("x" * 60) + "…"), ("", "''"), (7, "a number")],
+    ("fields", "message", "help"),
+    [
+        *(
+            ({"sha256": value}, f"found {shown}", "")
+            for value, shown in (
+                ("x" * 60, repr("x" * 60)),
+                ("x" * 61, repr("x" * 60) + "…"),
+                ("", "''"),
+                (7, "a number"),
+            )
+        ),
+        (
+            {"quant_mode": "Dynamic"},
+            ": field `quant_mode`: expected dynamic, qat, static (the runtime opens the int8 "
+            "variant), or fp32, fp16, bf16, none, found 'Dynamic'",
+            "",
+        ),
+        *(
+            (
+                {name: value},
+                f": field `{name}`: expected a string, found {shown}",
+                f"Correct `{name}`.",
+            )
+            for name in ("description", "notes")
+            for value, shown in (({"a": 1}, "an object"), (7, "a number"))
+        ),
+        ({"id": ABSENT}, "", "Add `id`."),
+        ({"onnx": ABSENT}, "", 'Write "onnx": "m.onnx" above `sigstore_bundle`.'),
+        ({"sha256": ABSENT}, "", 'Add "sha256": "", then: provenance hash --write'),
+        (
+            {"sha256": ABSENT, "sha265": DIGEST, "shaa": "x"},
+            "",
+            "Did you mean `sha256` instead of `sha265`?",
+        ),
+    ],
 )
-def test_what_was_found_is_shown_in_60_characters(
-    repository: Repository, value: Any, shown: str
+def test_malformed_field_is_reported_with_the_next_step(
+    repository: Repository, fields: dict[str, Any], message: str, help: str
 ) -> None:
-    repository.add("m")["sha256"] = value
-    (finding,) = (f for f in repository.save().check().failing if f.code == "REG101")
-    assert finding.message.endswith(f"found {shown}")
+    row = repository.add("m")
+    for name, value in fields.items():
+        row[name] = value
+        if value is ABSENT:
+            del row[name]
+    finding = only(repository.save().check(), "REG101")
+    assert f"{message} ->" in shown(finding) or not message
+    assert not help or finding.help == help
 
 
-def test_an_id_that_is_too_long_is_not_shown_in_full(repository: Repository) -> None:
+def test_long_id_is_cut_in_the_message(repository: Repository) -> None:
     repository.add("m")["id"] = "x" * 5000
-    (finding,) = repository.save().check().failing
+    finding = only(repository.save().check())
     assert (finding.code, finding.row) == ("REG101", "#0")
     assert len(finding.message) < 300
-
-
-def test_an_unknown_mode_is_reported_with_the_known_modes(
-    repository: Repository,
-) -> None:
-    repository.add("m", quant_mode="Dynamic")
-    (finding,) = repository.save().check().failing
-    assert finding.message == (
-        "field `quant_mode`: expected dynamic, qat, static (the runtime opens the int8 variant), "
-        "or fp32, fp16, bf16, none, found 'Dynamic'"
-    )
-
-
-def test_two_bundles_that_differ_in_case_are_one_on_some_disks(repository: Repository) -> None:
-    repository.add("m")
-    repository.add("n", sigstore_bundle="../bundles/M.ONNX.sigstore.json")
-    (finding,) = repository.save().check().failing
-    assert (finding.code, finding.row) == ("REG108", "n")
-    assert finding.message == (
-        "'bundles/M.ONNX.sigstore.json' is also the path of a document of row 'm' "
-        "('bundles/m.onnx.sigstore.json'), if the disk ignores case"
-    )
-
-
-def test_a_field_that_is_misspelt_is_named_by_its_nearest(repository: Repository) -> None:
-    row = repository.add("m")
-    row["sha265"], row["shaa"] = row.pop("sha256"), "x"
-    (finding,) = repository.save().check().failing
-    assert finding.help == "Did you mean `sha256` instead of `sha265`?"
-
-
-def test_a_duplicate_id_is_reported_after_a_row_without_an_id(repository: Repository) -> None:
-    repository.add("m")
-    del repository.add("n")["id"]
-    repository.add("m", onnx="o.onnx")
-    found = [f.code for f in repository.save().check().failing]
-    assert found.count("REG102") == 1
 
 
 @pytest.mark.parametrize(
@@ -147,16 +145,16 @@ def test_a_duplicate_id_is_reported_after_a_row_without_an_id(repository: Reposi
         ('{"o": {"a": 1,\n "a": 2},\n"models": [{"id": "m"}]}', None, 2, 2),
     ],
 )
-def test_a_repeated_key_is_reported_at_its_second_place(
+def test_repeated_key_is_reported_at_its_second_place(
     repository: Repository, text: str, row: str | None, line: int, column: int
 ) -> None:
-    """Of a row it is told only where it stands in the list of rows, not in another list."""
+    """Only a key in the list of rows is reported for a row."""
     repository.add("m")
     repository.save()
     repository.write("registry.json", text)
     (finding,) = (f for f in repository.check().findings if f.code == "REG103")
-    assert finding.position is not None
-    assert (finding.row, finding.position.line, finding.position.column) == (row, line, column)
+    found = (finding.row, finding.position.line, finding.position.column)
+    assert found == (row, line, column)
 
 
 CASE: Final = Case(
@@ -175,112 +173,93 @@ CASE: Final = Case(
 @pytest.mark.parametrize(
     ("value", "reason"),
     [
-        ("m.sigstore.json", None),
-        ("../m.sigstore.json", None),
-        ("..m.sigstore.json", None),
-        ("../..m.sigstore.json", None),
-        (".", None),
+        *(
+            (path, None)
+            for path in (
+                *("m.sigstore.json", "../m.sigstore.json", "..m.sigstore.json"),
+                *("../..m.sigstore.json", ".", "a/../m.sigstore.json", "..m.onnx", "a../m.onnx"),
+            )
+        ),
         ("..", None),  # the repository itself
         ("../..", "leaves the repository"),
         ("../../m.sigstore.json", "leaves the repository"),
-        ("a/../m.sigstore.json", None),
         ("a/../m.onnx", "climbs with '..'"),
-        ("..m.onnx", None),
-        ("a../m.onnx", None),
     ],
 )
-def test_a_path_stays_in_the_repository(value: str, reason: str | None) -> None:
+def test_path_stays_in_the_repository(value: str, reason: str | None) -> None:
     assert outside(CASE, value) == reason
 
 
-@pytest.mark.parametrize(("more", "told"), [(-1, False), (0, True), (1, True)])
-def test_a_registry_is_too_large_for_its_consumer_from_its_limit_on(
-    repository: Repository, more: int, told: bool
+@pytest.mark.parametrize(("more", "reported"), [(-1, False), (0, True), (1, True)])
+def test_registry_of_the_limit_is_too_large_for_its_consumer(
+    repository: Repository, more: int, reported: bool
 ) -> None:
     repository.add("m", notes="")
     repository.save()
     text = repository.registry.read_text("utf-8")
     padding = "x" * (limits.CONSUMER_REGISTRY - len(text) + more)
     repository.edit_registry('"notes": ""', f'"notes": "{padding}"')
-    assert ("REG106" in {f.code for f in repository.check().findings}) is told
+    assert ("REG106" in {f.code for f in repository.check().findings}) is reported
 
 
-def test_the_order_of_two_fields_counts_in_a_row_that_has_no_others(
-    repository: Repository,
+BUNDLE: Final = ".sigstore.json"
+SEED: Final = "../bundles/ens_seed0.onnx"
+
+
+@pytest.mark.parametrize(
+    ("bundles", "expected"),
+    [
+        ([None, "x", "x"], "LIC203 a, REG108 c"),
+        (["../../x", "../../x"], "REG107 a, REG107 b"),
+        (["x.json", "x", "x"], "REG101 a, REG108 c"),  # "x.json.sigstore.json" is valid
+        (["x", "X"], "REG108 b"),
+        (["X", "x"], "REG108 b"),
+        (["x", "x"], "REG108 b"),
+    ],
+)
+def test_shared_path_of_a_bundle_is_reported_once(
+    repository: Repository, bundles: list[str | None], expected: str
 ) -> None:
+    for id, name in zip("abc", bundles, strict=False):
+        row = repository.add(id)
+        row["sigstore_bundle"] = f"{name}{BUNDLE}"
+        if name is None:
+            del row["sigstore_bundle"]
+        if name == "x.json":
+            row["sigstore_bundle"] = name
+    report = repository.save().check()
+    assert listed(report.failing) == expected
+    if bundles[:2] == ["x", "X"]:
+        assert only(report).message == (
+            "'model/X.sigstore.json' is also the path of a document of row 'a' "
+            "('model/x.sigstore.json'), if the disk ignores case"
+        )
+    if bundles == ["x", "x"]:
+        assert "if the disk ignores case" not in only(report).message
+
+
+@pytest.mark.parametrize(
+    ("seeds", "bundle", "expected"),
+    [
+        (2, f"{SEED}{BUNDLE}", "REG108 ens_seed1"),  # and so is its attestation
+        (1, f"{SEED}.provenance{BUNDLE}", "REG108 ens_seed0"),
+    ],
+)
+def test_bundle_at_the_path_of_an_attestation_is_reported_once(
+    repository: Repository, seeds: int, bundle: str, expected: str
+) -> None:
+    repository.add_ensemble("ens", seeds)[-1]["sigstore_bundle"] = bundle
+    assert listed(repository.save().check().failing) == expected
+
+
+def test_order_counts_in_a_row_of_two_fields(repository: Repository) -> None:
     row = repository.add("m")
     repository.rows[0] = {f: row[f] for f in ("sigstore_bundle", "onnx")}
     assert "REG105" in codes(repository.save().check())
 
 
-def test_a_seed_with_two_documents_at_one_path_is_reported_once(repository: Repository) -> None:
-    """The bundle and the attestation of the second are where those of the first go."""
-    rows = repository.add_ensemble("ens", 2)
-    rows[1]["sigstore_bundle"] = rows[0]["sigstore_bundle"]
-    assert [(f.code, f.row) for f in repository.save().check().failing] == [("REG108", "ens_seed1")]
-
-
-def test_a_seed_whose_bundle_is_its_attestation_is_reported(repository: Repository) -> None:
-    (row,) = repository.add_ensemble("ens", 1)
-    row["sigstore_bundle"] = f"../bundles/{row['onnx']}.provenance.sigstore.json"
-    assert codes(repository.save().check()) == ["REG108"]
-
-
-def test_a_row_without_a_path_shares_no_bundle(repository: Repository) -> None:
-    for id in "abc":
-        repository.add(id)
-    del repository.rows[0]["sigstore_bundle"]
-    repository.rows[2]["sigstore_bundle"] = repository.rows[1]["sigstore_bundle"]
-    assert codes(repository.save().check()) == ["LIC203", "REG108"]
-
-
-def test_a_path_outside_the_repository_is_reported_once(repository: Repository) -> None:
-    for id in "ab":
-        repository.add(id)["sigstore_bundle"] = "../../same.sigstore.json"
-    assert codes(repository.save().check()) == ["REG107", "REG107"]
-
-
-@pytest.mark.parametrize(
-    ("field", "help"),
-    [
-        ("id", "Add `id`."),
-        ("onnx", 'Write "onnx": "m.onnx" above `sigstore_bundle`.'),
-        ("sha256", 'Add "sha256": "", then: provenance hash --write'),
-    ],
-)
-def test_a_field_that_is_missing_is_added_and_a_digest_is_computed(
-    repository: Repository, field: str, help: str
-) -> None:
-    del repository.add("m")[field]
-    found = [f.help for f in repository.save().check().failing if f.code == "REG101"]
-    assert found == [help]
-
-
-@pytest.mark.parametrize("field", ["description", "notes"])
-@pytest.mark.parametrize(("value", "found"), [({"a": 1}, "an object"), (7, "a number")])
-def test_a_field_of_another_type_is_corrected(
-    repository: Repository, field: str, value: Any, found: str
-) -> None:
-    repository.add("m", **{field: value})
-    (finding,) = repository.save().check().failing
-    assert finding.message == f"field `{field}`: expected a string, found {found}"
-    assert finding.help == f"Correct `{field}`."
-
-
-def test_a_shared_bundle_is_reported_after_an_invalid_path(repository: Repository) -> None:
-    for id in "abc":
-        repository.add(id)["sigstore_bundle"] = "same.sigstore.json"
-    repository.rows[0]["sigstore_bundle"] = "none.json"
-    found = [(f.code, f.row) for f in repository.save().check().failing]
-    assert found == [("REG101", "a"), ("REG108", "c")]
-
-
-@pytest.mark.parametrize("names", [("a", "A"), ("A", "a"), ("a", "a")])
-def test_bundles_that_differ_in_case_are_one_on_some_disks(
-    repository: Repository, names: tuple[str, str]
-) -> None:
-    for id, name in zip("xy", names, strict=True):
-        repository.add(id)["sigstore_bundle"] = f"{name}.sigstore.json"
-    (found,) = repository.save().check().failing
-    assert (found.code, found.row) == ("REG108", "y")
-    assert ("if the disk ignores case" in found.message) == (names[0] != names[1])
+def test_duplicate_id_is_reported_after_a_row_without_an_id(repository: Repository) -> None:
+    repository.add("m")
+    del repository.add("n")["id"]
+    repository.add("m", onnx="o.onnx")
+    assert codes(repository.save().check()).count("REG102") == 1

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REG114: which schema a registry is held to, what is reported of it, and with which advice."""
+"""REG114: which schema a registry follows, what is reported, and with which advice."""
 
 from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from provenance import check, load_config
+from tests.support.findings import line_of, listed, only
 from tests.support.repository import Repository, codes
 
 NUMBERS = {"properties": {"models": {"items": {"properties": {"mine": {"type": "number"}}}}}}
@@ -36,29 +39,25 @@ def two_rows(repository: Repository) -> Repository:
     return repository
 
 
-def test_every_row_is_held_to_the_schema(two_rows: Repository) -> None:
+def test_every_row_follows_the_schema(two_rows: Repository) -> None:
     report = under(two_rows, NUMBERS).check()
-    assert [(f.code, f.row) for f in report.findings] == [("REG114", "m"), ("REG114", "n")]
+    assert listed(report.findings) == "REG114 m, REG114 n"
     assert report.findings[0].message == (
         "`mine`: expected a number, found a string (model/s.json)"
     )
-    text = two_rows.registry.read_text().splitlines()
-    for finding in report.findings:
-        assert finding.position is not None
-        line = text[finding.position.line - 1][finding.position.column - 1 :]
-        assert line.startswith(('"x"', "[]"))
+    assert [line_of(f, two_rows) for f in report.findings] == ['"mine": "x"', '"mine": []']
 
 
-def test_of_some_rows_only_these_are_reported(two_rows: Repository) -> None:
+def test_only_selected_rows_are_reported(two_rows: Repository) -> None:
     report = under(two_rows, {"required": ["more"], **NUMBERS}).check("n")
-    assert [(f.code, f.row) for f in report.findings] == [("REG114", "n")]
+    assert listed(report.findings) == "REG114 n"
 
 
-def test_what_the_schema_says_twice_is_reported_once(two_rows: Repository) -> None:
+def test_repeated_part_of_the_schema_is_reported_once(two_rows: Repository) -> None:
     assert codes(under(two_rows, {"allOf": [NUMBERS, NUMBERS]}).check()) == ["REG114", "REG114"]
 
 
-def test_a_violation_can_be_deferred_until_it_is_gone(two_rows: Repository) -> None:
+def test_violation_can_be_deferred_until_it_is_gone(two_rows: Repository) -> None:
     two_rows.defer("REG114", ["m", "n"])
     assert codes(under(two_rows, NUMBERS).check()) == []
     for row in two_rows.rows:
@@ -84,7 +83,7 @@ def test_a_violation_can_be_deferred_until_it_is_gone(two_rows: Repository) -> N
         ("file:s.json", False),
     ],
 )
-def test_the_schema_is_a_path_relative_to_the_registry(
+def test_schema_is_a_path_relative_to_the_registry(
     two_rows: Repository, named: str, held: bool
 ) -> None:
     report = under(two_rows, NUMBERS, named).check()
@@ -106,7 +105,7 @@ UNREAD = {
 
 
 @pytest.mark.parametrize(("named", "schema", "why"), UNREAD.values(), ids=list(UNREAD))
-def test_a_schema_that_is_not_evaluated_is_named_as_not_judged(
+def test_schema_that_is_not_evaluated_is_named_as_not_judged(
     two_rows: Repository, named: str, schema: Any, why: str
 ) -> None:
     report = under(two_rows, schema, named).check()
@@ -122,22 +121,36 @@ def test_parts_that_are_not_evaluated_are_counted(two_rows: Repository) -> None:
     assert part.endswith("; and 2 more")
 
 
+def closed(repository: Repository, *without: str) -> Any:
+    """A schema that allows the fields of the rows, except some."""
+    known: dict[str, Any] = {
+        key: {} for row in repository.rows for key in row if key not in without
+    }
+    row = {"additionalProperties": False, "properties": known}
+    return {"properties": {"models": {"items": row}}}
+
+
 @pytest.mark.parametrize(
-    ("field", "help"),
+    ("field", "compared", "help"),
     [
-        ("mine", "Remove `mine`, or declare it in the schema: model/s.json#"),
-        ("external_data_sha256", "Declare `external_data_sha256` in the schema: model/s.json#"),
+        ("mine", False, "Remove `mine`, or declare it in the schema: model/s.json#"),
+        ("mine", True, "Declare `mine` in the schema: model/s.json#"),  # BAS802 would miss it
+        (
+            "external_data_sha256",
+            False,
+            "Declare `external_data_sha256` in the schema: model/s.json#",
+        ),
     ],
 )
-def test_a_field_that_another_rule_may_ask_for_is_not_to_be_removed(
-    repository: Repository, field: str, help: str
+def test_field_that_another_rule_may_require_is_not_to_be_removed(
+    repository: Repository, tmp_path: Path, field: str, compared: bool, help: str
 ) -> None:
     repository.add("m")[field] = {}
-    known: dict[str, Any] = {key: {} for key in repository.rows[0].keys() - {field}}
-    row = {"additionalProperties": False, "properties": known}
-    report = under(repository, {"properties": {"models": {"items": row}}}).check()
-    found = [f for f in report.findings if f.code == "REG114"]
-    assert [f.help.startswith(help) for f in found] == [True]
+    shutil.copytree(repository.save().root, tmp_path / "then")
+    under(repository, closed(repository, field))
+    baseline = str(tmp_path / "then") if compared else None
+    found = only(check(load_config(repository.root), baseline=baseline), "REG114")
+    assert found.help.startswith(help)
 
 
 @pytest.mark.parametrize(
@@ -151,58 +164,39 @@ def test_a_field_that_another_rule_may_ask_for_is_not_to_be_removed(
         ("mine", "BAS802", "Put it back: provenance restore x"),
     ],
 )
-@pytest.mark.parametrize("closed", [True, False])
-def test_advice_that_adds_a_field_declares_it_in_a_closed_schema_first(
-    repository: Repository, tmp_path: Path, field: str, code: str, help: str, *, closed: bool
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_advice_to_add_a_field_declares_it_in_a_closed_schema_first(
+    repository: Repository, tmp_path: Path, field: str, code: str, help: str, is_closed: bool
 ) -> None:
-    """The advice of each rule leads to a registry that its own schema allows (REG114)."""
     repository.add_external("x")["mine"] = 1
     repository.add_int8("q")
     repository.add("m")
     shutil.copytree(repository.save().root, tmp_path / "then")
     for row in repository.rows:
         row.pop(field, None)
-    known: dict[str, Any] = {key: {} for row in repository.rows for key in row}
-    rows = {"properties": known} | ({"additionalProperties": False} if closed else {})
-    under(repository, {"properties": {"models": {"items": rows}}})
-    report = check(load_config(repository.root), baseline=None)
-    if code == "BAS802":
-        report = check(load_config(repository.root), baseline=str(tmp_path / "then"))
+    schema = closed(repository)
+    if not is_closed:
+        del schema["properties"]["models"]["items"]["additionalProperties"]
+    under(repository, schema)
+    baseline = str(tmp_path / "then") if code == "BAS802" else None
+    report = check(load_config(repository.root), baseline=baseline)
     found = [f for f in report.findings if f.code == code]
     assert found
     declare = f"Declare `{field}` in the schema: model/s.json#/properties/models/items/properties. "
+    expected = f"{declare}{help}" if is_closed else help.removeprefix("Then: ")
     for finding in found:
-        assert finding.help.startswith(
-            f"{declare}{help}" if closed else help.removeprefix("Then: ")
-        )
-        assert not (closed and finding.fixes)
+        assert finding.help.startswith(expected)
+        assert not (is_closed and finding.fixes)
 
 
-def test_a_field_that_the_baseline_has_is_declared_and_not_removed(
-    repository: Repository, tmp_path: Path
-) -> None:
-    """Without it, BAS802 would miss it."""
-    repository.add("m", mine=1)
-    shutil.copytree(repository.save().root, tmp_path / "then")
-    known: dict[str, Any] = {key: {} for key in repository.rows[0].keys() - {"mine"}}
-    row = {"additionalProperties": False, "properties": known}
-    under(repository, {"properties": {"models": {"items": row}}})
-    report = check(load_config(repository.root), baseline=str(tmp_path / "then"))
-    (found,) = (f for f in report.findings if f.code == "REG114")
-    assert found.help.startswith("Declare `mine` in the schema: model/s.json#")
-
-
-def test_a_hostile_name_in_the_schema_is_cut(repository: Repository) -> None:
+def test_hostile_name_in_the_schema_is_cut(repository: Repository) -> None:
     repository.add("m")
     schema = {"properties": {"models": {"items": {"required": ["x" * 5_000]}}}}
     (finding,) = under(repository, schema).check().findings
     assert len(finding.message) < 200
 
 
-def test_a_registry_without_a_schema_loads_no_evaluator(repository: Repository) -> None:
-    import subprocess
-    import sys
-
+def test_registry_without_a_schema_loads_no_evaluator(repository: Repository) -> None:
     repository.add("m")
     repository.save()
     program = (
@@ -210,9 +204,8 @@ def test_a_registry_without_a_schema_loads_no_evaluator(repository: Repository) 
         "provenance.check(provenance.load_config(Path())); "
         "print('provenance.artifacts.documents.json_schema' in sys.modules)"
     )
-    for schema, loaded in ((None, "False"), ({}, "True")):
-        if schema is not None:
-            under(repository, schema)
+
+    def loaded() -> str:
         done = subprocess.run(
             [sys.executable, "-c", program],
             cwd=repository.root,
@@ -221,4 +214,8 @@ def test_a_registry_without_a_schema_loads_no_evaluator(repository: Repository) 
             text=True,
             check=True,
         )
-        assert done.stdout.strip() == loaded
+        return done.stdout.strip()
+
+    assert loaded() == "False"
+    under(repository, {})
+    assert loaded() == "True"

@@ -1,9 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""No claim is passed over because it has another JSON type: each one, retyped, is a finding.
-
-This goes through every member of every document of a registry that is as it should be. What nothing
-is compared with is listed here; all else must be found, whatever stands there instead.
-"""
+"""Every claim with a value of another JSON type is a finding, in every document of a registry."""
 
 from __future__ import annotations
 
@@ -29,7 +25,7 @@ FREE: Final = {
     "ens.json": {"corpus", "corpus.path", "corpus.n_rows", "kind"},
     "ens_PROMOTE.json": {"corpus.path", "corpus.n_rows"},
 }
-"""What documents record and no other place repeats: it may be anything."""
+"""Members that are compared with nothing, and may have any type."""
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +56,7 @@ def _type(value: Any) -> type:
 
 
 @pytest.mark.parametrize("name", FREE)
-def test_a_claim_of_another_type_is_found(clean: Path, tmp_path: Path, name: str) -> None:
+def test_claim_of_another_type_is_reported(clean: Path, tmp_path: Path, name: str) -> None:
     tree = tmp_path / "tree"
     shutil.copytree(clean, tree)
     path, config = tree / "model" / name, load_config(tree)
