@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is packed comes back as it was."""
+"""Documents keep their text and value, packed if the value is much larger than the text."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ from provenance.artifacts.sidecar import Document
 from tests.support.json_values import text, values
 
 
-@given(st.text(st.characters(exclude_categories=["Cs"])))
-def test_a_text_comes_back_with_its_characters(content: str) -> None:
+@given(text, st.dictionaries(text, values, max_size=4))
+def test_a_packed_value_is_unpacked_unchanged(content: str, value: dict[str, Any]) -> None:
     assert unpack(pack(content.encode())) == content
+    packed = PackedObject(value)
+    assert packed == value
+    assert list(packed) == list(value)
+    assert len(packed) == len(value)
+    assert all(same(packed[key], value[key]) for key in value)
+    assert packed.get("\0no such key") is None
 
 
-def test_few_packed_values_are_kept_unpacked() -> None:
+def test_the_number_of_unpacked_values_is_bounded() -> None:
     first, *others = [PackedObject({"n": [n]}) for n in range(4)]
     value = first.unpacked
     assert first.unpacked is value
@@ -33,13 +39,7 @@ def test_few_packed_values_are_kept_unpacked() -> None:
 @pytest.mark.parametrize(
     ("value", "is_packed"),
     [
-        (
-            {
-                "notes": "a sentence of a sidecar; " * 3,
-                "mean": [0.123456789012345] * 9,
-            },
-            False,
-        ),
+        ({"notes": "a sentence of a sidecar; " * 3, "mean": [0.123456789012345] * 9}, False),
         ({"notes": [[]] * 100}, True),
         ({"notes": [0.5] * 100}, True),
         ({"notes": "x" * (64 * 1024)}, True),
@@ -48,35 +48,15 @@ def test_few_packed_values_are_kept_unpacked() -> None:
 def test_a_value_much_larger_than_its_text_is_packed(
     value: dict[str, Any], is_packed: bool
 ) -> None:
+    content = json.dumps(value, indent=1)
     found = kept(value, json.dumps(value).encode())
     assert isinstance(found, PackedObject) == is_packed
     assert found == value
-    document = Document("m.json", digest.of_bytes(b""), json.dumps(value), value)
+    document = Document("m.json", digest.of_bytes(b""), content, value)
+    assert document.text == content
     assert same(document.value, value)
     assert same(document.get(), value)
     assert same(document.get("notes"), value["notes"])
-
-
-@given(st.dictionaries(text, values, max_size=4))
-def test_a_packed_object_is_the_object(value: dict[str, Any]) -> None:
-    packed = PackedObject(value)
-    assert packed == value
-    assert list(packed) == list(value)
-    assert len(packed) == len(value)
-    assert all(same(packed[key], value[key]) for key in value)
-    assert packed.get("\0no such key") is None
-
-
-def test_a_document_holds_its_text_and_its_value() -> None:
-    content = '{\n  "a": [1, 2.5, "—"]\n}\n'
-    document = Document("m.json", digest.of_bytes(content.encode()), content, json.loads(content))
-    assert document.text == content
-    assert document.value == {"a": [1, 2.5, "—"]}
-    assert document.locate("a").line == 2
-    assert document.locate("b").line == 1
-
-
-def test_a_document_cannot_be_changed() -> None:
-    document = Document("m.json", digest.of_bytes(b"{}"), "{}", {})
+    assert (document.locate("notes").line, document.locate("none").line) == (2, 1)
     with pytest.raises(AttributeError):
         document.path = "n.json"  # type: ignore[misc]
