@@ -60,7 +60,8 @@ NAMES = {"input_names": ["f", "c"]}
         ),
         ({"feature_order": ["a"]}, [("feature_order", 1, 0, None)]),
         ({"input_name": "f", "codec_vocab": ["a"]}, [("codec_vocab", 1, 1, None)]),
-        *((NAMES | {"feature_order": other}, []) for other in (True, "6", 6.0, None, {})),
+        *((NAMES | {"feature_order": other}, []) for other in (True, "6", 6.0, None)),
+        (NAMES | {"feature_order": {}}, []),
     ],
 )
 def test_a_width_is_claimed_of_an_input(

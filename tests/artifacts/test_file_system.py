@@ -19,6 +19,7 @@ from provenance.artifacts.replacing import STAGING
 from provenance.artifacts.writing import Change
 from provenance.errors import InputError
 from provenance.operations import rollback_state
+from tests.support.failing import files_in, names_in, refuse
 from tests.support.folders import cannot_exchange
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
@@ -69,20 +70,6 @@ every_writer = pytest.mark.parametrize("write", WRITTEN, ids=lambda f: f.__name_
 
 def content(tree: Tree, write: Writer) -> bytes:
     return (tree.root / WRITTEN[write]).read_bytes()
-
-
-def everything(tree: Tree) -> dict[str, bytes | None]:
-    return {
-        p.relative_to(tree.root).as_posix(): p.read_bytes() if p.is_file() else None
-        for p in tree.root.rglob("*")
-    }
-
-
-def refuse(monkeypatch: pytest.MonkeyPatch, name: str, code: int) -> None:
-    def call(*_: object, **__: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(name, call)
 
 
 def refuse_to_flush_folders(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
@@ -156,16 +143,16 @@ def test_files_with_the_longest_names_are_replaced(tree: Tree, folder: str) -> N
     for new in (b"new", b"newer"):
         files = dict.fromkeys([*names, f"{folder}x.sigstore.json"], new)
         writing.write_all(tree, files)
-        assert everything(tree).items() >= files.items()
+        assert files_in(tree.root).items() >= files.items()
     writing.write_all(tree, dict.fromkeys(names, b"last"))
-    assert everything(tree).items() >= dict.fromkeys(names, b"last").items()
-    assert not [name for name in everything(tree) if STAGING in name]
+    assert files_in(tree.root).items() >= dict.fromkeys(names, b"last").items()
+    assert not [name for name in names_in(tree.root) if STAGING in name]
 
 
 def test_names_that_differ_by_a_dot_are_prepared_apart(tree: Tree) -> None:
     files = {"a.sigstore.json": b"1", ".a.sigstore.json": b"2", B: b"3"}
     writing.write_all(tree, files)
-    assert everything(tree).items() >= files.items()
+    assert files_in(tree.root).items() >= files.items()
 
 
 @pytest.mark.parametrize("mount", ["another device", "a bind mount", "another owner"])
@@ -244,7 +231,7 @@ def test_former_bundles_that_cannot_be_removed_are_named(
     assert content(tree, exchange) == b"new"
     monkeypatch.undo()
     assert exchange(tree) is None  # and removed by the next run
-    assert not [name for name in everything(tree) if STAGING in name]
+    assert not [name for name in names_in(tree.root) if STAGING in name]
 
 
 ADVICE = {
@@ -267,14 +254,14 @@ ADVICE = {
 def test_every_error_has_its_advice_and_changes_nothing(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, write: Writer, code: int
 ) -> None:
-    before = everything(tree)
+    before = files_in(tree.root), names_in(tree.root)
     with monkeypatch.context() as failing:
         refuse(failing, "provenance.artifacts.file_system.write_new", code)
         failing.setattr(os, "access", lambda *_: False)
         with pytest.raises(InputError, match=os.strerror(code)) as caught:
             write(tree)
     assert ADVICE[code] in (caught.value.help or "")
-    assert everything(tree) == before
+    assert (files_in(tree.root), names_in(tree.root)) == before
 
 
 def test_an_edit_that_cannot_be_undone_is_not_reported_as_undone(
@@ -302,10 +289,10 @@ def test_an_edit_that_cannot_be_undone_is_not_reported_as_undone(
 def test_a_file_that_cannot_be_replaced_is_overwritten(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
-    before = everything(tree)
+    before = files_in(tree.root)
     refuse(monkeypatch, "os.replace", code)
     write_named(tree)
-    assert everything(tree) == before | {REGISTRY: b"new"}
+    assert files_in(tree.root) == before | {REGISTRY: b"new"}
     refuse(monkeypatch, "provenance.artifacts.file_system.write_in_place", errno.ENOSPC)
     with pytest.raises(InputError, match="the file may be incomplete") as caught:
         write_named(tree)

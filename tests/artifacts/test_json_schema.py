@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from provenance.artifacts.documents import schema_assertions
-from provenance.artifacts.documents.json_schema import Result, evaluate
+from provenance.artifacts.documents.json_schema import STEPS, Result, evaluate
 from provenance.artifacts.documents.schema_work import VIOLATIONS
 from tests.support.command import time_limit
 
@@ -256,15 +256,15 @@ def test_work_is_bounded(schema: Any, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("entries", "limit", "count", "reason"),
+    ("entries", "steps", "count", "reason"),
     [
-        (50, {"steps": 20}, range(1, 50), "it takes too many steps: the rest"),
-        (5_000, {}, [VIOLATIONS], "after 1,000 violations: the rest"),
+        (50, 20, range(1, 50), "it takes too many steps: the rest"),
+        (5_000, STEPS, [VIOLATIONS], "after 1,000 violations: the rest"),
     ],
 )
 def test_the_rest_is_reported_as_unevaluated(
-    entries: int, limit: dict[str, int], count: Collection[int], reason: str
+    entries: int, steps: int, count: Collection[int], reason: str
 ) -> None:
-    found = evaluate({"items": {"type": "null"}}, [1] * entries, **limit)
+    found = evaluate({"items": {"type": "null"}}, [1] * entries, steps=steps)
     assert len(found.violations) in count
     assert reason in found.unevaluated

@@ -132,9 +132,9 @@ def test_allowed_duplicates_are_reported_and_the_last_one_counts() -> None:
 
 
 def test_types_have_the_names_of_json() -> None:
-    found = [type_name(value) for value in (None, True, 1, 1.5, "x", [], {})]
+    values: list[object] = [None, True, 1, 1.5, "x", [], {}]
     names = ["null", "a boolean", "a number", "a number", "a string", "an array", "an object"]
-    assert found == names
+    assert [type_name(value) for value in values] == names
 
 
 @pytest.mark.parametrize(("a", "b"), [(1, 1.0), (1, True), (0, False), ("1", 1), ({}, [])])

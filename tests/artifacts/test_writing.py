@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import json
 import os
@@ -20,6 +19,7 @@ from provenance.artifacts.paths import Tree
 from provenance.artifacts.replacing import STAGING
 from provenance.artifacts.writing import Change
 from provenance.errors import InputError
+from tests.support.failing import files_in, names_in, refuse
 from tests.support.folders import cannot_exchange
 
 KEY = {"bundles/release.pub": b"key"}
@@ -41,41 +41,56 @@ def tree(tmp_path: Path) -> Tree:
     return Tree.at(tmp_path)
 
 
-def files(tree: Tree) -> Files:
-    return {
-        p.relative_to(tree.root).as_posix(): p.read_bytes()
-        for p in tree.root.rglob("*")
-        if p.is_file()
-    }
-
-
-def everything(tree: Tree) -> list[str]:
-    """All files and folders, hidden ones included."""
-    return sorted(p.relative_to(tree.root).as_posix() for p in tree.root.rglob("*"))
-
-
-def fail(monkeypatch: pytest.MonkeyPatch, call: str, code: int = errno.ENOSPC) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError(code, os.strerror(code))
-
-    monkeypatch.setattr(os, call, refuse)
-
-
 # --- several files --------------------------------------------------------------------------------
 
 
 @every_release
 def test_all_files_are_written_and_the_others_stay(tree: Tree, new: Files) -> None:
     assert writing.write_all(tree, {}) is None
-    assert files(tree) == KEY
+    assert files_in(tree.root) == KEY
     assert writing.write_all(tree, new) is None
-    assert files(tree) == new | KEY
+    assert files_in(tree.root) == new | KEY
 
 
 @every_release
 def test_a_missing_folder_is_made(tmp_path: Path, new: Files) -> None:
     writing.write_all(Tree.at(tmp_path), new)
-    assert files(Tree.at(tmp_path)) == new
+    assert files_in(tmp_path) == new
+
+
+NO_EXCHANGE: dict[str, tuple[int | str | None, str]] = {
+    "a file system that does not know it": (errno.EINVAL, "Invalid argument"),
+    "a kernel without the call": (errno.ENOSYS, "Function not implemented"),
+    "a network file system": (errno.EOPNOTSUPP, "Operation not supported"),
+    "a sandbox that forbids it": (errno.EPERM, "Operation not permitted"),
+    "a folder that is a mount of its own": (errno.EBUSY, "Device or resource busy"),
+    "a folder on another file system": (errno.EXDEV, "Invalid cross-device link"),
+    "a C library without the call": (None, "the C library has no renameat2"),
+    "a C library that cannot be opened": ("CDLL", "Operation not permitted"),
+    "a Python without ctypes": ("ctypes", "Python has no ctypes"),
+    "a Python whose ctypes cannot be imported": ("_ctypes", "Python has no ctypes"),
+}
+
+
+@pytest.mark.parametrize(("cause", "why"), NO_EXCHANGE.values(), ids=list(NO_EXCHANGE))
+def test_a_folder_that_cannot_be_exchanged_is_written_by_a_journal(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, cause: int | str | None, why: str
+) -> None:
+    if cause == "CDLL":
+        refuse(monkeypatch, "ctypes.CDLL", errno.EPERM)
+    elif isinstance(cause, str):
+        monkeypatch.delitem(sys.modules, "ctypes")
+        monkeypatch.setitem(sys.modules, cause, None)
+    else:
+        cannot_exchange(monkeypatch, cause)
+    before = (tree.root / "bundles").stat().st_ino
+    note = writing.write_all(tree, TWO) or ""
+    assert note.startswith("bundles/ cannot be exchanged in one step (")
+    assert why in note
+    assert note.endswith("): its files were replaced one after the other, under a journal")
+    assert files_in(tree.root) == TWO | KEY
+    assert names_in(tree.root) == ["bundles", *sorted(TWO | KEY)]
+    assert (tree.root / "bundles").stat().st_ino == before
 
 
 @pytest.mark.parametrize("reason", ["holds a folder", "is the current folder"])
@@ -90,91 +105,54 @@ def test_a_folder_in_use_is_never_exchanged(
     before = folder.stat().st_ino
     writing.write_all(tree, TWO)
     assert folder.stat().st_ino == before
-    assert files(tree) == TWO | KEY
-
-
-NO_EXCHANGE = {
-    "a file system that does not know it": (errno.EINVAL, "Invalid argument"),
-    "a kernel without the call": (errno.ENOSYS, "Function not implemented"),
-    "a network file system": (errno.EOPNOTSUPP, "Operation not supported"),
-    "a sandbox that forbids it": (errno.EPERM, "Operation not permitted"),
-    "a folder that is a mount of its own": (errno.EBUSY, "Device or resource busy"),
-    "a folder on another file system": (errno.EXDEV, "Invalid cross-device link"),
-    "a C library without the call": (None, "the C library has no renameat2"),
-}
-
-
-@pytest.mark.parametrize(("code", "why"), NO_EXCHANGE.values(), ids=list(NO_EXCHANGE))
-def test_a_folder_that_cannot_be_exchanged_is_written_by_a_journal(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch, code: int | None, why: str
-) -> None:
-    cannot_exchange(monkeypatch, code)
-    before = (tree.root / "bundles").stat().st_ino
-    assert writing.write_all(tree, TWO) == (
-        f"bundles/ cannot be exchanged in one step ({why}): "
-        "its files were replaced one after the other, under a journal"
-    )
-    assert files(tree) == TWO | KEY
-    assert everything(tree) == ["bundles", *sorted(files(tree))]
-    assert (tree.root / "bundles").stat().st_ino == before
-
-
-@pytest.mark.parametrize("missing", ["ctypes", "_ctypes", "CDLL"])
-def test_a_python_that_cannot_call_the_c_library_writes_by_a_journal(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch, missing: str
-) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise OSError("Dynamic loading not supported")
-
-    if missing == "CDLL":
-        monkeypatch.setattr(ctypes, "CDLL", refuse)
-    else:
-        monkeypatch.delitem(sys.modules, "ctypes")
-        monkeypatch.setitem(sys.modules, missing, None)
-    why = "Dynamic loading not supported" if missing == "CDLL" else "Python has no ctypes"
-    assert why in (writing.write_all(tree, TWO) or "")
-    assert files(tree) == TWO | KEY
-
-
-@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EROFS])
-def test_an_exchange_that_fails_for_another_reason_changes_nothing(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
-    cannot_exchange(monkeypatch, code)
-    with pytest.raises(InputError, match=os.strerror(code)) as caught:
-        writing.write_all(tree, TWO)
-    assert "Nothing was changed" in (caught.value.help or "")
-    assert everything(tree) == ["bundles", "bundles/release.pub"]
+    assert files_in(tree.root) == TWO | KEY
 
 
 def test_files_are_copied_if_the_file_system_has_no_hard_links(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fail(monkeypatch, "link", errno.EPERM)
+    refuse(monkeypatch, "os.link", errno.EPERM)
     writing.write_all(tree, TWO)
-    assert files(tree) == TWO | KEY
+    assert files_in(tree.root) == TWO | KEY
+
+
+NEW_FOLDER = {"a/b/x.sigstore.json": b"x"}
+NEW_AND_OLD_FOLDER = {**NEW_FOLDER, "bundles/y.sigstore.json": b"y"}
 
 
 @pytest.mark.parametrize(
-    ("new", "call", "code"),
+    ("new", "call", "code", "exchange"),
     [
-        (ONE, "replace", errno.ENOSPC),
-        (TWO, "fsync", errno.ENOSPC),
-        (TWO, "link", errno.EIO),
-        (SCATTERED, "fsync", errno.ENOSPC),
-        (SCATTERED, "rename", errno.ENOSPC),
-        ({"a/b/x.sigstore.json": b"x"}, "replace", errno.ENOSPC),
-        ({"a/b/x.sigstore.json": b"x", "bundles/y.sigstore.json": b"y"}, "fsync", errno.ENOSPC),
-        ({"a/b/x.sigstore.json": b"x", "bundles/y.sigstore.json": b"y"}, "rename", errno.ENOSPC),
+        (ONE, "replace", errno.ENOSPC, 0),
+        (TWO, "fsync", errno.ENOSPC, 0),
+        (TWO, "link", errno.EIO, 0),
+        (TWO, None, 0, errno.EIO),
+        (TWO, None, 0, errno.ENOSPC),
+        (TWO, None, 0, errno.EROFS),
+        (TWO, "rename", errno.ENOSPC, errno.EINVAL),
+        (SCATTERED, "fsync", errno.ENOSPC, 0),
+        (SCATTERED, "rename", errno.ENOSPC, 0),
+        (NEW_FOLDER, "replace", errno.ENOSPC, 0),
+        (NEW_AND_OLD_FOLDER, "fsync", errno.ENOSPC, 0),
+        (NEW_AND_OLD_FOLDER, "rename", errno.ENOSPC, 0),
     ],
 )
 def test_a_write_that_fails_leaves_nothing_behind(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch, new: Files, call: str, code: int
+    tree: Tree,
+    monkeypatch: pytest.MonkeyPatch,
+    new: Files,
+    call: str | None,
+    code: int,
+    exchange: int,
 ) -> None:
-    fail(monkeypatch, call, code)
-    with pytest.raises(InputError, match=os.strerror(code)):
+    if exchange:
+        cannot_exchange(monkeypatch, exchange)
+    if call:
+        refuse(monkeypatch, f"os.{call}", code)
+    with pytest.raises(InputError, match=os.strerror(code or exchange)) as caught:
         writing.write_all(tree, new)
-    assert everything(tree) == ["bundles", "bundles/release.pub"]
+    assert "Nothing was changed" in (caught.value.help or "")
+    assert names_in(tree.root) == ["bundles", "bundles/release.pub"]
 
 
 @every_release
@@ -187,7 +165,7 @@ def test_an_interrupt_leaves_nothing_behind(
     monkeypatch.setattr(os, "fsync", interrupt)
     with pytest.raises(KeyboardInterrupt):
         writing.write_all(tree, new)
-    assert everything(tree) == ["bundles", "bundles/release.pub"]
+    assert names_in(tree.root) == ["bundles", "bundles/release.pub"]
 
 
 @every_release
@@ -207,7 +185,7 @@ def test_a_bundle_replaces_only_a_regular_file(tree: Tree, new: Files, kind: str
 def test_a_staging_path_that_is_a_link_is_not_followed(tree: Tree) -> None:
     (tree.root / f".registry.json{STAGING}").symlink_to("bundles/release.pub")
     writing.replace_file(tree, "registry.json", b"new")
-    assert files(tree) == {"registry.json": b"new", **KEY}
+    assert files_in(tree.root) == {"registry.json": b"new", **KEY}
 
 
 @pytest.mark.parametrize(
@@ -227,16 +205,6 @@ def test_a_file_is_written_only_at_the_named_path(tree: Tree, path: str, message
 # --- journals -------------------------------------------------------------------------------------
 
 
-def test_a_journal_instead_of_an_exchange_writes_all_or_nothing(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cannot_exchange(monkeypatch, errno.EINVAL)
-    fail(monkeypatch, "rename")  # the commit
-    with pytest.raises(InputError, match="No space left"):
-        writing.write_all(tree, TWO)
-    assert everything(tree) == ["bundles", "bundles/release.pub"]
-
-
 def test_the_next_run_finishes_after_an_interrupt(
     tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -252,14 +220,14 @@ def test_the_next_run_finishes_after_an_interrupt(
     assert journal.interrupted(tree)
     monkeypatch.undo()
     writing.recover(tree)
-    assert everything(tree) == ["bundles", *sorted(SCATTERED | KEY)]
+    assert names_in(tree.root) == ["bundles", *sorted(SCATTERED | KEY)]
 
 
 @pytest.mark.parametrize("folder", ["is there", "is gone"])
 def test_the_next_run_finishes_moves_that_failed(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
-    fail(monkeypatch, "replace")
+    refuse(monkeypatch, "os.replace")
     with pytest.raises(InputError, match="cannot finish the release: No space left") as caught:
         writing.write_all(tree, SCATTERED)
     assert "not all of its bundles are in place" in (caught.value.help or "")
@@ -269,7 +237,9 @@ def test_the_next_run_finishes_moves_that_failed(
     if folder == "is gone":
         shutil.rmtree(tree.root / "bundles")
     writing.recover(tree)
-    assert files(tree) == (SCATTERED | KEY if folder == "is there" else {"c.sigstore.json": b"c"})
+    assert files_in(tree.root) == (
+        SCATTERED | KEY if folder == "is there" else {"c.sigstore.json": b"c"}
+    )
     assert not journal.interrupted(tree)
 
 
@@ -285,7 +255,7 @@ def test_a_journal_moves_no_file_to_another_folder(
 
     monkeypatch.setattr(os, "replace", within_a_folder)
     writing.write_all(tree, SCATTERED)
-    assert files(tree) == SCATTERED | KEY
+    assert files_in(tree.root) == SCATTERED | KEY
 
 
 def leave_journal(tree: Tree, name: str, text: str) -> None:
@@ -314,7 +284,7 @@ def test_a_journal_without_commit_is_removed_with_its_prepared_files(
     (tree.root / "bundles" / "link.sigstore.json").symlink_to("release.pub")
     writing.recover(tree)
     link = "bundles/link.sigstore.json"
-    assert everything(tree) == ["bundles", *kept, link, "bundles/release.pub"]
+    assert names_in(tree.root) == ["bundles", *kept, link, "bundles/release.pub"]
 
 
 @pytest.mark.parametrize("text", [*NO_FILES, '{"files": ["registry.json"]}'])
@@ -345,7 +315,7 @@ def test_cleaning_removes_prepared_files_inside_the_repository(
         make(path)
     (root / "bundles" / f".a.sigstore.json{STAGING}").touch()
     writing.clean(Tree.at(root), ["bundles/a.sigstore.json", "a.sigstore.json"])
-    assert everything(Tree.at(root)) == ["bundles"]
+    assert names_in(root) == ["bundles"]
     assert beside_root.exists()
 
 
@@ -368,7 +338,7 @@ def test_an_unchanged_file_is_not_touched(edited: Tree) -> None:
     before = (edited.root / "a.json").stat().st_ino
     writing.write_changes(edited, [Change("a.json", "1\n", "1\n"), B])
     assert (edited.root / "a.json").stat().st_ino == before
-    assert files(edited) == {"a.json": b"1\n", "f/b.json": b"4\n"}
+    assert files_in(edited.root) == {"a.json": b"1\n", "f/b.json": b"4\n"}
 
 
 @pytest.mark.parametrize(
@@ -379,10 +349,10 @@ def test_a_file_that_changed_meanwhile_prevents_all_writes(
 ) -> None:
     path = edited.root / "f" / "b.json"
     path.unlink() if found is None else path.write_bytes(found)
-    before = files(edited)
+    before = files_in(edited.root)
     with pytest.raises(InputError, match=message):
         writing.write_changes(edited, [A, B])
-    assert files(edited) == before
+    assert files_in(edited.root) == before
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
@@ -402,4 +372,4 @@ def test_a_failure_puts_all_files_back(
     monkeypatch.setattr(os, call, fail_once)
     with pytest.raises((InputError, KeyboardInterrupt), match=r"No space left on device|^$"):
         writing.write_changes(edited, [A, B])
-    assert files(edited) == OLD
+    assert files_in(edited.root) == OLD

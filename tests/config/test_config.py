@@ -86,73 +86,65 @@ WORKFLOW = 'repository = "a/b"\nworkflow = ".github/workflows/r.yml"\nref = "ref
 NUMBER = "expected a whole number"
 
 
+OF_REGISTRY = [
+    ("", "`registry` is missing", "For example"),
+    ('regsitry = "x"', "unknown key `regsitry`", "Did you mean `registry`?"),
+    ("registry = 5", "`registry`: expected the path of the registry, found 5", "For example"),
+    ('registry = ""', "`registry` is empty", "For example"),
+    ('registry = "a/../../x.json"', "leaves the folder", ""),
+    ('registry = "/x.json"', "absolute", ""),
+    ("registry = ", "not TOML", ""),
+    (PYPROJECT, "[tool.provenance] belongs in pyproject.toml", 'registry = "…"'),
+]
+BELOW_REGISTRY = [
+    ("zzzzzz = 1", "unknown key `zzzzzz`", "Known keys: "),
+    ("[trust]\nkeys = []", "unknown key `trust.keys`", "`trust.key`?"),
+    ('[[trust.key]]\nfile = "x"', "`trust.key.file`", "`trust.key.path`"),
+    ("[[trust.key]]", "`path` is missing; expected the path of a public key", ""),
+    ("[trust]\nkey = 5", "`trust.key`: expected tables: [[trust.key]]", ""),
+    ("trust = 5", "`trust`: expected a table, found 5", "[[trust.key]]"),
+    *(
+        (f'[[trust.github]]\n{WORKFLOW}{key} = ""', f"`{key}` is empty", "")
+        for key in ("event", "environment", "issuer", "server")
+    ),
+    *(
+        (f'{key} = "{empty}"', f"`{key}` is empty; expected {expected}", f"remove `{key}`")
+        for key, expected in (("baseline", "a non-empty string"), ("repository", "OWNER/REPO"))
+        for empty in ("", " ")
+    ),
+    ("[deferral]\nrule = 'X'", "`deferral`: expected tables: [[deferral]]", ""),
+    ('[[deferral]]\nrows = ["a"]', "`rule` is missing", ""),
+    (DEFERRAL, "`rows` is missing; expected a list", "rows = ["),
+    (f"{DEFERRAL}rows = [5]", "`rows`: expected a list", ""),
+    (f'{DEFERRAL}rows = ["a"]\nreason = 5', "`reason`: expected a string, found 5", ""),
+    (f'{DEFERRAL}rows = ["a"]\nexpires = "x"', "expected a date", ""),
+    (f'{DEFERRAL}raws = ["a"]', "`deferral.raws`", "deferral.rows"),
+    ("run = 5", "`run`: expected a table", ""),
+    ("[run]\ntimeouts = 5", "unknown key `run.timeouts`", ""),
+    ("[run]\ntimeout = 0", f"`run.timeout`: {NUMBER} from 1 to 86,400, found 0", ""),
+    ("[run]\ntimeout = 1.5", f"`run.timeout`: {NUMBER}", ""),
+    ("[run]\ntimeout = true", f"`run.timeout`: {NUMBER}", ""),
+    ("[run]\nmemory = 255", f"`run.memory`: {NUMBER} from 256 to 1,048,576", ""),
+    ("[run]\nmemory = 1048577", f"`run.memory`: {NUMBER}", ""),
+    ("[run]\nmemory = '2 GiB'", f"`run.memory`: {NUMBER}", ""),
+    ("[run]\ndimensions = 224", "`run.dimensions`: expected a table", ""),
+    ("[run.dimensions]\nH = 0", f"`run.dimensions.H`: {NUMBER} from 1 to", ""),
+    ("[run.dimensions]\nH = 2147483648", f"`run.dimensions.H`: {NUMBER}", ""),
+    ("[run.dimensions]\nH = 2.0", f"`run.dimensions.H`: {NUMBER}", ""),
+    ("[run.inputs]\nx = 'one'", "`run.inputs.x`: expected a number, found 'one'", ""),
+    ("[run.inputs]\nx = true", "`run.inputs.x`: expected a number, found True", ""),
+    ("[run.inputs]\nx = nan", "`run.inputs.x`: expected a number, found nan", ""),
+    ("[run.inputs]\nx = -inf", "`run.inputs.x`: expected a number", ""),
+    (f"[run.inputs]\nx = 1{'0' * 400}", "more than 256 characters in a name or number", ""),
+    ("x = " + "[" * 5000, "more than 48 levels of arrays and tables", ""),
+]
+
+
 @pytest.mark.parametrize(
     ("text", "message", "help"),
-    [
-        ("zzzzzz = 1", "unknown key `zzzzzz`", "Known keys: "),
-        ("[trust]\nkeys = []", "unknown key `trust.keys`", "`trust.key`?"),
-        ('[[trust.key]]\nfile = "x"', "`trust.key.file`", "`trust.key.path`"),
-        ("[[trust.key]]", "`path` is missing; expected the path of a public key", ""),
-        ("[trust]\nkey = 5", "`trust.key`: expected tables: [[trust.key]]", ""),
-        ("trust = 5", "`trust`: expected a table, found 5", "[[trust.key]]"),
-        *(
-            (f'[[trust.github]]\n{WORKFLOW}{key} = ""', f"`{key}` is empty", "")
-            for key in ("event", "environment", "issuer", "server")
-        ),
-        *(
-            (f'{key} = "{empty}"', f"`{key}` is empty; expected {expected}", f"remove `{key}`")
-            for key, expected in (("baseline", "a non-empty string"), ("repository", "OWNER/REPO"))
-            for empty in ("", " ")
-        ),
-        ("[deferral]\nrule = 'X'", "`deferral`: expected tables: [[deferral]]", ""),
-        ('[[deferral]]\nrows = ["a"]', "`rule` is missing", ""),
-        (DEFERRAL, "`rows` is missing; expected a list", "rows = ["),
-        (f"{DEFERRAL}rows = [5]", "`rows`: expected a list", ""),
-        (f'{DEFERRAL}rows = ["a"]\nreason = 5', "`reason`: expected a string, found 5", ""),
-        (f'{DEFERRAL}rows = ["a"]\nexpires = "x"', "expected a date", ""),
-        (f'{DEFERRAL}raws = ["a"]', "`deferral.raws`", "deferral.rows"),
-        ("run = 5", "`run`: expected a table", ""),
-        ("[run]\ntimeouts = 5", "unknown key `run.timeouts`", ""),
-        ("[run]\ntimeout = 0", f"`run.timeout`: {NUMBER} from 1 to 86,400, found 0", ""),
-        ("[run]\ntimeout = 1.5", f"`run.timeout`: {NUMBER}", ""),
-        ("[run]\ntimeout = true", f"`run.timeout`: {NUMBER}", ""),
-        ("[run]\nmemory = 255", f"`run.memory`: {NUMBER} from 256 to 1,048,576", ""),
-        ("[run]\nmemory = 1048577", f"`run.memory`: {NUMBER}", ""),
-        ("[run]\nmemory = '2 GiB'", f"`run.memory`: {NUMBER}", ""),
-        ("[run]\ndimensions = 224", "`run.dimensions`: expected a table", ""),
-        ("[run.dimensions]\nH = 0", f"`run.dimensions.H`: {NUMBER} from 1 to", ""),
-        ("[run.dimensions]\nH = 2147483648", f"`run.dimensions.H`: {NUMBER}", ""),
-        ("[run.dimensions]\nH = 2.0", f"`run.dimensions.H`: {NUMBER}", ""),
-        ("[run.inputs]\nx = 'one'", "`run.inputs.x`: expected a number, found 'one'", ""),
-        ("[run.inputs]\nx = true", "`run.inputs.x`: expected a number, found True", ""),
-        ("[run.inputs]\nx = nan", "`run.inputs.x`: expected a number, found nan", ""),
-        ("[run.inputs]\nx = -inf", "`run.inputs.x`: expected a number", ""),
-        (f"[run.inputs]\nx = 1{'0' * 400}", "more than 256 characters in a name or number", ""),
-        ("x = " + "[" * 5000, "more than 48 levels of arrays and tables", ""),
-    ],
+    [*OF_REGISTRY, *((f"{MINIMAL}{text}\n", *rest) for text, *rest in BELOW_REGISTRY)],
 )
 def test_a_fault_is_named_with_its_remedy(
-    tmp_path: Path, text: str, message: str, help: str
-) -> None:
-    error = refusal(tmp_path, f"{MINIMAL}{text}\n")
-    assert message in error.message
-    assert help in (error.help or "")
-
-
-@pytest.mark.parametrize(
-    ("text", "message", "help"),
-    [
-        ("", "`registry` is missing", "For example"),
-        ('regsitry = "x"', "unknown key `regsitry`", "Did you mean `registry`?"),
-        ("registry = 5", "`registry`: expected the path of the registry, found 5", "For example"),
-        ('registry = ""', "`registry` is empty", "For example"),
-        ('registry = "a/../../x.json"', "leaves the folder", ""),
-        ('registry = "/x.json"', "absolute", ""),
-        ("registry = ", "not TOML", ""),
-        (PYPROJECT, "[tool.provenance] belongs in pyproject.toml", 'registry = "…"'),
-    ],
-)
-def test_a_fault_of_the_registry_is_named_with_its_remedy(
     tmp_path: Path, text: str, message: str, help: str
 ) -> None:
     error = refusal(tmp_path, text)
@@ -241,22 +233,22 @@ def test_the_digest_of_a_policy_depends_on_its_values(tmp_path: Path) -> None:
 TRUST = '[[trust.key]]\npath = "keys.pub"\n'
 
 
-@pytest.mark.parametrize("way", ["configuration", "trust file", "--key"])
+@pytest.mark.parametrize("source", ["provenance.toml", "trust.toml", "--key"])
 def test_all_keys_of_a_file_are_trusted(
-    tmp_path: Path, key: KeyPair, other_key: KeyPair, way: str
+    tmp_path: Path, key: KeyPair, other_key: KeyPair, source: str
 ) -> None:
     path = tmp_path / "keys.pub"
     (tmp_path / "trust.toml").write_text(TRUST)
     for keys, ends in (([key], [""]), ([key, other_key], [" (key 1)", " (key 2)"])):
         path.write_bytes(b"".join(k.public.read_bytes() for k in keys))
-        trust = {
-            "configuration": config(tmp_path, MINIMAL + TRUST).trust,
-            "trust file": lambda: trust_from_file(tmp_path / "trust.toml"),
-            "--key": lambda: trust_from_keys([path]),
-        }[way]()
+        if source == "provenance.toml":
+            trust = config(tmp_path, MINIMAL + TRUST).trust()
+        elif source == "trust.toml":
+            trust = trust_from_file(tmp_path / source)
+        else:
+            trust = trust_from_keys([path])
         assert trust is not None
-        source = {"configuration": "provenance.toml", "trust file": "trust.toml", "--key": "--key"}
-        assert source[way] in trust.source
+        assert source in trust.source
         assert [k.hint for k in trust.keys] == [k.hint for k in keys]
         assert [k.path.rpartition("keys.pub")[2] for k in trust.keys] == ends
 
