@@ -80,8 +80,6 @@ def test_a_sha256_is_64_lower_case_hex_digits(value: object) -> None:
     assert digest.is_sha256("0123456789abcdef" * 4)
 
 
-# --- spellings ------------------------------------------------------------------------------------
-
 HEX = "0123456789abcdef" * 3 + "fedcba98" * 2
 
 

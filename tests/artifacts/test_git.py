@@ -91,28 +91,23 @@ def test_work_tree_and_index_are_neither_read_nor_changed(repository: GitReposit
     assert (repository.status(), index.read_bytes()) == before
 
 
+ABSENT = ("model/none.json", "none/m.json", "model/m.json/x", "model/m.json\nHEAD", "linked/m.json")
+
+
 @pytest.mark.parametrize(
-    ("path", "limit", "expected"),
+    ("path", "expected"),
     [
-        ("model/link.json", 100, FileProblem.IRREGULAR),
-        ("linked/m.json", 100, FileProblem.MISSING),
-        ("model/none.json", 100, FileProblem.MISSING),
-        ("none/m.json", 100, FileProblem.MISSING),
-        ("model/m.json/x", 100, FileProblem.MISSING),
-        ("model/m.json\nHEAD", 100, FileProblem.MISSING),
-        ("model", 100, FileProblem.IRREGULAR),
-        ("../m.json", 100, FileProblem.UNSAFE),
-        ("/etc/passwd", 100, FileProblem.UNSAFE),
-        ("", 100, FileProblem.UNSAFE),
-        ("model\\m.json", 100, FileProblem.UNSAFE),
-        ("model/m.json", 2, FileProblem.TOO_LARGE),
+        *((path, FileProblem.MISSING) for path in ABSENT),
+        *((path, FileProblem.UNSAFE) for path in ("../m.json", "/etc/passwd", "", "model\\m.json")),
+        *((path, FileProblem.IRREGULAR) for path in ("model/link.json", "model")),
+        (FILE, FileProblem.TOO_LARGE),
     ],
 )
-def test_only_a_regular_file_of_the_commit_is_read(
-    two_commits: GitRepository, path: str, limit: int, expected: FileProblem
+def test_only_a_small_regular_file_of_the_commit_is_read(
+    two_commits: GitRepository, path: str, expected: FileProblem
 ) -> None:
     with pytest.raises(FileError) as caught:
-        read(two_commits.root, "main", path, limit)
+        read(two_commits.root, "main", path, limit=2)
     assert caught.value.problem is expected
 
 

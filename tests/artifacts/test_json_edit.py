@@ -37,9 +37,6 @@ def edited(text: str, *edits: Edit) -> str:
     return edit(SourceMap(text), edits, "model/registry.json")
 
 
-# --- any value in any layout ----------------------------------------------------------------------
-
-
 @given(
     st.lists(st.dictionaries(names, values, max_size=4), min_size=1, max_size=4),
     st.data(),
@@ -116,8 +113,6 @@ def test_removed_members_are_gone_and_moved_ones_unchanged(
         if layout is not None and expected:
             assert result == json.dumps({"models": [expected]}, indent=layout)
 
-
-# --- single edits ---------------------------------------------------------------------------------
 
 OTHER = {"deep": {"models": {"x": {"a": 1}}}}
 EDITS: dict[str, tuple[str, list[Edit], str]] = {
@@ -220,9 +215,6 @@ def test_a_file_is_searched_once_for_all_removed_members(monkeypatch: pytest.Mon
     row = {f"k{i}": i for i in range(50)}
     edited(json.dumps({"models": [row]}), *(Remove(("models", 0, f"k{i}")) for i in range(1, 50)))
     assert len(searched) == 3  # the registry, `models` in it, and the row
-
-
-# --- refusals -------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

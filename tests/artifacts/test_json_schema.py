@@ -26,9 +26,6 @@ VALIDATORS: dict[str, Any] = {
 DRAFT_4, *_, LATEST = VALIDATORS
 
 
-# --- the same verdicts ----------------------------------------------------------------------------
-
-
 class Generator:
     """Random schemas of one dialect, and values for them."""
 
@@ -127,8 +124,6 @@ def test_a_schema_allows_the_values_that_jsonschema_allows(dialect: str) -> None
     assert 40 < invalid < compared - 40
 
 
-# --- violations -----------------------------------------------------------------------------------
-
 SAYS: list[tuple[Any, Any, str]] = [
     ({"type": "integer"}, "17", "expected an integer, found a string"),
     ({"type": ["null", "string"]}, 1, "expected null or a string, found a number"),
@@ -184,8 +179,6 @@ def test_a_part_of_a_schema_can_be_evaluated(part: str) -> None:
         assert len(found.violations) == 1
 
 
-# --- what is not evaluated ------------------------------------------------------------------------
-
 EACH_OTHER = {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}
 CHAIN = {f"d{n}": {"$ref": f"#/$defs/d{n + 1}"} for n in range(5_000)}
 UNEVALUATED: dict[str, tuple[Any, str]] = {
@@ -230,8 +223,6 @@ def test_what_cannot_be_evaluated_neither_passes_nor_fails(schema: Any, why: str
             assert open
             assert not any(r.violations for r in open if r.unevaluated == found[0].unevaluated)
 
-
-# --- bounds ---------------------------------------------------------------------------------------
 
 DOUBLED = {f"d{n}": {"allOf": [{"$ref": f"#/$defs/d{n - 1}"}] * 2} for n in range(1, 30)}
 NESTED = {"anyOf": [{"items": {"$ref": "#/$defs/a"}, "minItems": 9}] * 9}

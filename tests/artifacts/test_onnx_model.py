@@ -71,9 +71,6 @@ def test_a_shape_may_be_unknown_in_part_or_whole() -> None:
     assert [str(i) for i in facts(message).inputs[1:]] == list(described)
 
 
-# --- external data: test_onnx_wire.py tests every place of a tensor -------------------------------
-
-
 @pytest.mark.parametrize("where", ["initializer", "attribute", "subgraph", "function", "sparse"])
 @pytest.mark.parametrize("padding", [0, 20_000])
 def test_external_data_has_a_location_an_end_and_a_tensor(where: Where, padding: int) -> None:
@@ -163,9 +160,6 @@ def test_more_external_files_than_the_limit_are_refused(monkeypatch: pytest.Monk
     assert "more than 2 external files" in refusal(models.model(external=external))
 
 
-# --- opsets ---------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
     ("imported", "found"),
     [
@@ -189,9 +183,6 @@ def test_an_opset_may_be_imported_twice_in_one_version(
     else:
         assert facts(message).opsets == found
         assert facts(message).opset == 17
-
-
-# --- files that are refused -----------------------------------------------------------------------
 
 
 def without(field: str) -> bytes:
@@ -242,8 +233,6 @@ def test_a_file_larger_than_protobuf_can_hold_is_refused(monkeypatch: pytest.Mon
     monkeypatch.setattr(limits, "ONNX", 100)
     assert "more than an ONNX file can hold (100)" in refusal(models.model())
 
-
-# --- importing onnx -------------------------------------------------------------------------------
 
 READ_ONE = """
 import sys

@@ -18,6 +18,12 @@ from provenance.artifacts.repository import (
     work_tree,
 )
 
+NO_FILES = [
+    *("https://github.com/o/r", "https://github.com/o/r/tree/main/licenses", "../LICENSE", ""),
+    *("https://github.com/o/r/blob/main", "https://example.org/LICENSE"),
+    *("https://[x/o/r/blob/main/LICENSE", "git://github.com/o/r/blob/main/LICENSE"),
+]
+
 
 @pytest.mark.parametrize(
     ("url", "expected"),
@@ -29,14 +35,7 @@ from provenance.artifacts.repository import (
         ("https://gitlab.example.org/g/s/r/-/blob/main/LICENSE", ("g/s/r", "main", "LICENSE")),
         ("https://huggingface.co/o/r/resolve/main/LICENSE", ("o/r", "main", "LICENSE")),
         ("https://codeberg.org/o/r/src/branch/main/LICENSE", ("o/r", "main", "LICENSE")),
-        ("https://github.com/o/r", None),
-        ("https://github.com/o/r/tree/main/licenses", None),
-        ("https://github.com/o/r/blob/main", None),
-        ("https://example.org/LICENSE", None),
-        ("https://[x/o/r/blob/main/LICENSE", None),
-        ("git://github.com/o/r/blob/main/LICENSE", None),
-        ("../LICENSE", None),
-        ("", None),
+        *((url, None) for url in NO_FILES),
     ],
 )
 def test_the_address_of_a_file_on_a_forge_is_parsed(
@@ -88,13 +87,11 @@ def configure(git: Path, url: str) -> None:
         ("https://github.com/o/first\n\turl =\n\turl = https://github.com/o/second", "o/second"),
         ('https://github.com/o/r\n[remote "Origin"]\n\turl = https://github.com/o/other', "o/r"),
         ("https://github.com/o/r\n[include] path = config", None),  # without an end
-        ("https://github.com/o/\\q", None),
-        ('"https://github.com/o/r', None),
-        ("file:///srv/git/r.git", None),
-        ("/srv/git/r.git", None),
-        ("../r", None),
-        ("https://github.com", None),
-        ("", None),
+        *(
+            (url, None)
+            for url in ("https://github.com/o/\\q", '"https://github.com/o/r', "../r", "")
+        ),
+        *((url, None) for url in ("file:///srv/git/r.git", "/srv/git/r.git", "https://github.com")),
     ],
 )
 def test_the_remote_origin_names_the_repository(tmp_path: Path, url: str, name: str | None) -> None:
@@ -172,11 +169,8 @@ GITHUB, OWN = "git+https://github.com/Example/models", "git+https://git.example.
         ("ssh://git@git.example.org:2222/group/sub/models.git", f"{OWN}/group/sub/models"),
         ("https://git.example.org:443/o/models", f"{OWN}/o/models"),
         ("https://git.example.org:8443/o/models", f"{OWN}:8443/o/models"),
-        ("https://git.example.org:99999/o/models", None),
-        ("file:///srv/models.git", None),
-        ("/srv/models.git", None),
-        ("https:///Example/models", None),
-        ("https://[::1/Example/models", None),
+        *((url, None) for url in ("https://git.example.org:99999/o/m", "file:///srv/m.git")),
+        *((url, None) for url in ("/srv/m.git", "https:///Example/m", "https://[::1/Example/m")),
     ],
 )
 def test_the_registry_of_a_project_is_named_by_its_remote(
@@ -201,19 +195,15 @@ def test_projects_are_compared_as_their_forge_compares_them(
     assert is_same_project(one, other) is same
 
 
-@pytest.mark.parametrize(
-    ("text", "valid"),
-    [
-        ("https://example.org/models/registry.json", True),
-        ("git+https://github.com/example/models#model/registry.json", True),
-        ("urn:uuid:6e8bc430-9c3a-11d9-9669-0800200c9a66", True),
-        ("registry.json", False),
-        ("//example.org/registry.json", False),
-        ("https://example.org/a b", False),
-        ("https://example.org/\u202e", False),
-        ("https://example.org/" + "a" * 1000, False),
-        ("", False),
-    ],
-)
-def test_an_absolute_uri_has_a_scheme_and_no_odd_character(text: str, valid: bool) -> None:
-    assert is_absolute_uri(text) is valid
+VALID = [
+    "https://example.org/models/registry.json",
+    "git+https://github.com/example/models#model/registry.json",
+    "urn:uuid:6e8bc430-9c3a-11d9-9669-0800200c9a66",
+]
+INVALID = ["registry.json", "//example.org/r.json", "https://example.org/a b", ""]
+INVALID += ["https://example.org/\u202e", "https://example.org/" + "a" * 1000]
+
+
+@pytest.mark.parametrize("text", VALID + INVALID)
+def test_an_absolute_uri_has_a_scheme_and_no_odd_character(text: str) -> None:
+    assert is_absolute_uri(text) is (text in VALID)

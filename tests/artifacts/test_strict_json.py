@@ -44,12 +44,6 @@ def test_any_text_is_read_as_by_the_standard_library_or_refused(hostile: str) ->
         assert same(parse(hostile), expected)
 
 
-@given(st.binary(max_size=40))
-def test_any_bytes_are_an_object_or_refused(hostile: bytes) -> None:
-    with contextlib.suppress(JsonError):
-        assert isinstance(parse_object(hostile), dict)
-
-
 DEPTH, MANY = limits.NESTING, limits.JSON_VALUES
 
 

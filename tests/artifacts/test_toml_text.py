@@ -118,8 +118,6 @@ def test_invalid_toml_is_refused_in_a_line(text: str, message: str) -> None:
     assert len(str(e.value)) < 400
 
 
-# --- places ---------------------------------------------------------------------------------------
-
 TEXT = """\
 registry = "r.json"
 # [[deferral]]

@@ -122,19 +122,19 @@ BELOW_REGISTRY = [
     ("run = 5", "`run`: expected a table", ""),
     ("[run]\ntimeouts = 5", "unknown key `run.timeouts`", ""),
     ("[run]\ntimeout = 0", f"`run.timeout`: {NUMBER} from 1 to 86,400, found 0", ""),
-    ("[run]\ntimeout = 1.5", f"`run.timeout`: {NUMBER}", ""),
-    ("[run]\ntimeout = true", f"`run.timeout`: {NUMBER}", ""),
+    *((f"[run]\ntimeout = {value}", f"`run.timeout`: {NUMBER}", "") for value in (1.5, "true")),
     ("[run]\nmemory = 255", f"`run.memory`: {NUMBER} from 256 to 1,048,576", ""),
-    ("[run]\nmemory = 1048577", f"`run.memory`: {NUMBER}", ""),
-    ("[run]\nmemory = '2 GiB'", f"`run.memory`: {NUMBER}", ""),
+    *((f"[run]\nmemory = {value}", f"`run.memory`: {NUMBER}", "") for value in (1048577, "'2 G'")),
     ("[run]\ndimensions = 224", "`run.dimensions`: expected a table", ""),
     ("[run.dimensions]\nH = 0", f"`run.dimensions.H`: {NUMBER} from 1 to", ""),
-    ("[run.dimensions]\nH = 2147483648", f"`run.dimensions.H`: {NUMBER}", ""),
-    ("[run.dimensions]\nH = 2.0", f"`run.dimensions.H`: {NUMBER}", ""),
-    ("[run.inputs]\nx = 'one'", "`run.inputs.x`: expected a number, found 'one'", ""),
-    ("[run.inputs]\nx = true", "`run.inputs.x`: expected a number, found True", ""),
-    ("[run.inputs]\nx = nan", "`run.inputs.x`: expected a number, found nan", ""),
-    ("[run.inputs]\nx = -inf", "`run.inputs.x`: expected a number", ""),
+    *(
+        (f"[run.dimensions]\nH = {value}", f"`run.dimensions.H`: {NUMBER}", "")
+        for value in (2**31, 2.0)
+    ),
+    *(
+        (f"[run.inputs]\nx = {value}", f"`run.inputs.x`: expected a number, found {found}", "")
+        for value, found in (("'one'", "'one'"), ("true", "True"), ("nan", "nan"), ("-inf", "-inf"))
+    ),
     (f"[run.inputs]\nx = 1{'0' * 400}", "more than 256 characters in a name or number", ""),
     ("x = " + "[" * 5000, "more than 48 levels of arrays and tables", ""),
 ]

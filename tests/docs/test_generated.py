@@ -86,9 +86,6 @@ def test_the_script_runs_from_any_folder(tmp_path: Path) -> None:
     assert b"--check" in done.stdout
 
 
-# --- docs/images/check.png ------------------------------------------------------------------------
-
-
 def test_the_gate_finds_what_the_picture_shows(tmp_path: Path) -> None:
     stage = story.Stage(tmp_path)
     stage.play("key")

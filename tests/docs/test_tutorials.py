@@ -36,9 +36,6 @@ def test_the_python_example_of_the_report_compiles() -> None:
     compile(example(OUTPUT), "docs/output.md", "exec")
 
 
-# --- docs/consumer.md -----------------------------------------------------------------------------
-
-
 def test_the_steps_of_the_consumer_page_print_what_it_shows(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     for scene in ("key", "release"):
@@ -63,8 +60,6 @@ def test_the_consumer_page_names_every_requirement_and_member() -> None:
     table = re.findall(r"^\| `(\w+)(?:\(.*?\))?` \|", CONSUMER, re.MULTILINE)
     assert {name for name in dir(VerifiedModel) if not name.startswith("_")} <= {"close", *table}
 
-
-# --- docs/pipeline.md -----------------------------------------------------------------------------
 
 LAYOUT = "in-toto-verify --layout ../release.layout --verification-keys ../secret/owner.pub"
 
