@@ -64,7 +64,7 @@ NAMES = {"input_names": ["f", "c"]}
         (NAMES | {"feature_order": {}}, []),
     ],
 )
-def test_a_width_is_claimed_of_an_input(
+def test_width_claims(
     value: dict[str, Any], claims: list[tuple[str, int, int, str | None]]
 ) -> None:
     found = sidecar(**value).width_claims
@@ -86,9 +86,7 @@ def test_a_width_is_claimed_of_an_input(
         ({"codec_block_layout": "x"}, "layout_encoders", None),
     ],
 )
-def test_a_member_of_another_type_is_ignored(
-    value: dict[str, Any], member: str, expected: object
-) -> None:
+def test_another_type_is_ignored(value: dict[str, Any], member: str, expected: object) -> None:
     assert getattr(sidecar(**value), member) == expected
 
 
@@ -116,9 +114,7 @@ def test_a_manifest_lists_its_members() -> None:
         ({"verdict": 1, "gate": {}}, False, False),
     ],
 )
-def test_a_document_is_recognised_by_its_members(
-    value: dict[str, Any], is_manifest: bool, is_verdict: bool
-) -> None:
+def test_kinds_of_documents(value: dict[str, Any], is_manifest: bool, is_verdict: bool) -> None:
     assert ensemble.is_manifest(value) is is_manifest
     assert ensemble.is_gate_verdict(value) is is_verdict
 
@@ -136,9 +132,7 @@ def test_a_document_is_recognised_by_its_members(
         ("none.onnx", None, None),
     ],
 )
-def test_a_model_has_the_manifest_that_lists_it(
-    onnx: str, named: str | None, expected: str | None
-) -> None:
+def test_the_manifest_of_a_model(onnx: str, named: str | None, expected: str | None) -> None:
     lists = {None: ["x.onnx"], "a": ["both.onnx"], "b": ["only_b.onnx", "both.onnx"]}
     found = Documents(
         tuple(manifest(id, *({"onnx": name} for name in names)) for id, names in lists.items())
@@ -156,9 +150,7 @@ def test_a_model_has_the_manifest_that_lists_it(
         ("ens", "other", "y", True),
     ],
 )
-def test_a_member_is_identified_by_more_than_its_file(
-    named: str | None, id: str, sha256: str, listed: bool
-) -> None:
+def test_a_file_alone_is_no_member(named: str | None, id: str, sha256: str, listed: bool) -> None:
     found = Documents((manifest("ens", {"id": "s0", "onnx": "s0.onnx", "sha256": "x"}),))
     assert (found.manifest_of("s0.onnx", named, id, sha256) is not None) is listed
 

@@ -156,7 +156,7 @@ def test_names_that_differ_by_a_dot_are_prepared_apart(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("mount", ["another device", "a bind mount", "another owner"])
-def test_a_folder_that_must_stay_is_written_by_a_journal(
+def test_a_fixed_folder_uses_a_journal(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, mount: str
 ) -> None:
     status, bundles = file_system.status, tree.root / "bundles"
@@ -223,9 +223,7 @@ def test_what_was_renamed_is_not_reported_as_unwritten(
     assert not journal.interrupted(tree)
 
 
-def test_former_bundles_that_cannot_be_removed_are_named(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_leftover_bundles_are_reported(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(monkeypatch, "shutil.rmtree", errno.EACCES)
     assert "the old files are still in" in (exchange(tree) or "")
     assert content(tree, exchange) == b"new"
@@ -264,9 +262,7 @@ def test_every_error_has_its_advice_and_changes_nothing(
     assert (files_in(tree.root), names_in(tree.root)) == before
 
 
-def test_an_edit_that_cannot_be_undone_is_not_reported_as_undone(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_edit_that_stays_is_reported(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     (tree.root / "m.json").write_bytes(b"old")
     replace, calls = os.replace, 0
 
@@ -286,9 +282,7 @@ def test_an_edit_that_cannot_be_undone_is_not_reported_as_undone(
 
 
 @pytest.mark.parametrize("code", [errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY])
-def test_a_file_that_cannot_be_replaced_is_overwritten(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch, code: int
-) -> None:
+def test_a_file_is_overwritten(tree: Tree, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
     before = files_in(tree.root)
     refuse(monkeypatch, "os.replace", code)
     write_named(tree)
@@ -299,9 +293,7 @@ def test_a_file_that_cannot_be_replaced_is_overwritten(
     assert "Free space" in (caught.value.help or "")
 
 
-def test_a_new_file_is_written_whole_and_replaces_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_file_replaces_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "link").symlink_to("elsewhere")
     with pytest.raises(FileExistsError):
         file_system.create(tmp_path / "link", b"key", 0o600)

@@ -140,7 +140,7 @@ INVALID = ["", "-x", "--help", "a b", "a\nb", "HEAD:model", "a\\b", "x" * 251]
 
 
 @pytest.mark.parametrize("ref", INVALID)
-def test_an_invalid_name_never_reaches_git(
+def test_git_gets_no_invalid_name(
     two_commits: GitRepository, ref: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(subprocess, "Popen", None)
@@ -168,9 +168,7 @@ SHALLOW = {
 
 
 @pytest.mark.parametrize("ref", SHALLOW)
-def test_the_help_for_a_shallow_clone_fetches_the_commit(
-    repository: GitRepository, tmp_path: Path, ref: str
-) -> None:
+def test_the_help_for_a_shallow_clone(repository: GitRepository, tmp_path: Path, ref: str) -> None:
     repository.run("branch", "stable", "v1")
     clone = GitRepository.clone(repository, tmp_path / "clone", "--depth=1")
     _, help = missing(clone, ref)
@@ -180,9 +178,7 @@ def test_the_help_for_a_shallow_clone_fetches_the_commit(
         assert read(clone.root, ref) == b"then"
 
 
-def test_the_help_for_a_whole_clone_does_not_make_it_shallow(
-    repository: GitRepository, tmp_path: Path
-) -> None:
+def test_the_help_for_a_whole_clone(repository: GitRepository, tmp_path: Path) -> None:
     clone = GitRepository.clone(repository, tmp_path / "clone", "--single-branch")
     repository.run("branch", "stable", "v1")
     fetch = "Fetch it: git fetch origin stable:refs/remotes/origin/stable"

@@ -45,9 +45,7 @@ def test_the_number_of_unpacked_values_is_bounded() -> None:
         ({"notes": "x" * (64 * 1024)}, True),
     ],
 )
-def test_a_value_much_larger_than_its_text_is_packed(
-    value: dict[str, Any], is_packed: bool
-) -> None:
+def test_a_large_value_is_packed(value: dict[str, Any], is_packed: bool) -> None:
     content = json.dumps(value, indent=1)
     found = kept(value, json.dumps(value).encode())
     assert isinstance(found, PackedObject) == is_packed

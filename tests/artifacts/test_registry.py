@@ -42,9 +42,7 @@ def test_a_value_of_another_type_is_no_value() -> None:
         ({"int8_sha256": ""}, True),
     ],
 )
-def test_a_row_is_quantized_if_its_fields_declare_it(
-    fields: dict[str, str], quantized: bool
-) -> None:
+def test_quantized_rows(fields: dict[str, str], quantized: bool) -> None:
     assert read_row(**fields).quantized is quantized
 
 
@@ -99,7 +97,7 @@ PATH = "the path of an object with a list `models`"
         (STOCK, b'{"models": NaN}', "contains NaN", PATH),
     ],
 )
-def test_another_document_is_refused_with_the_reason(
+def test_another_document_is_refused(
     names: FieldNames, data: bytes, message: str, help: str
 ) -> None:
     with pytest.raises(InputError, match=message) as caught:

@@ -38,9 +38,7 @@ NO_FILES = [
         *((url, None) for url in NO_FILES),
     ],
 )
-def test_the_address_of_a_file_on_a_forge_is_parsed(
-    url: str, expected: tuple[str, str, str] | None
-) -> None:
+def test_the_url_of_a_file_on_a_forge(url: str, expected: tuple[str, str, str] | None) -> None:
     assert file_url(url) == (expected and FileUrl(*expected))
 
 
@@ -173,9 +171,7 @@ GITHUB, OWN = "git+https://github.com/Example/models", "git+https://git.example.
         *((url, None) for url in ("/srv/m.git", "https:///Example/m", "https://[::1/Example/m")),
     ],
 )
-def test_the_registry_of_a_project_is_named_by_its_remote(
-    tmp_path: Path, url: str, expected: str | None
-) -> None:
+def test_the_uri_of_a_registry(tmp_path: Path, url: str, expected: str | None) -> None:
     configure(tmp_path / ".git", url)
     assert registry_uri(tmp_path, "sub/r.json") == (expected and f"{expected}#sub/r.json")
 
@@ -189,9 +185,7 @@ def test_the_registry_of_a_project_is_named_by_its_remote(
         ("https://github.com/O/models", "https://github.com/o/models", False),
     ],
 )
-def test_projects_are_compared_as_their_forge_compares_them(
-    one: str, other: str, same: bool
-) -> None:
+def test_the_same_project(one: str, other: str, same: bool) -> None:
     assert is_same_project(one, other) is same
 
 

@@ -20,9 +20,7 @@ Path = tuple[str | int, ...]
 
 
 @given(values, layouts, st.booleans())
-def test_every_value_has_the_place_of_its_own_text(
-    value: Any, layout: Any, ascii_only: bool
-) -> None:
+def test_every_value_has_its_place(value: Any, layout: Any, ascii_only: bool) -> None:
     encoded = written(value, layout, ascii_only)
     source = SourceMap(encoded)
 
@@ -67,9 +65,7 @@ def test_a_value_is_found_by_its_path(text: str, path: Path, expected: str | Non
         ),
     ],
 )
-def test_the_second_of_equal_keys_is_a_duplicate(
-    text: str, expected: list[tuple[Path, Position]]
-) -> None:
+def test_duplicate_keys(text: str, expected: list[tuple[Path, Position]]) -> None:
     source = SourceMap(text)
     assert [(m.path, source.position(m.start)) for m in source.duplicates] == expected
 

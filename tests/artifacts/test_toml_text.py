@@ -53,7 +53,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("text", "message"), HOSTILE.values(), ids=HOSTILE)
-def test_hostile_structure_is_refused_before_it_is_parsed(
+def test_hostile_toml_is_not_parsed(
     text: str, message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tomllib, "loads", lambda _: pytest.fail("tomllib was given the text"))

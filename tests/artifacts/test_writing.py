@@ -94,9 +94,7 @@ def test_a_folder_that_cannot_be_exchanged_is_written_by_a_journal(
 
 
 @pytest.mark.parametrize("reason", ["holds a folder", "is the current folder"])
-def test_a_folder_in_use_is_never_exchanged(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch, reason: str
-) -> None:
+def test_a_folder_in_use_stays(tree: Tree, monkeypatch: pytest.MonkeyPatch, reason: str) -> None:
     folder = tree.root / "bundles"
     if reason == "holds a folder":
         (folder / "sub").mkdir()
@@ -108,9 +106,7 @@ def test_a_folder_in_use_is_never_exchanged(
     assert files_in(tree.root) == TWO | KEY
 
 
-def test_files_are_copied_if_the_file_system_has_no_hard_links(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_files_are_copied_without_links(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse(monkeypatch, "os.link", errno.EPERM)
     writing.write_all(tree, TWO)
     assert files_in(tree.root) == TWO | KEY
@@ -156,7 +152,7 @@ def test_a_write_that_fails_leaves_nothing_behind(
 
 
 @every_release
-def test_an_interrupt_leaves_nothing_behind(
+def test_an_interrupt_leaves_nothing(
     tree: Tree, monkeypatch: pytest.MonkeyPatch, new: Files
 ) -> None:
     def interrupt(*_: object, **__: object) -> None:
@@ -205,9 +201,7 @@ def test_a_file_is_written_only_at_the_named_path(tree: Tree, path: str, message
 # --- journals -------------------------------------------------------------------------------------
 
 
-def test_the_next_run_finishes_after_an_interrupt(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_run_ends_a_release(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     rename = os.rename
 
     def interrupt(*names: Any) -> None:
@@ -224,9 +218,7 @@ def test_the_next_run_finishes_after_an_interrupt(
 
 
 @pytest.mark.parametrize("folder", ["is there", "is gone"])
-def test_the_next_run_finishes_moves_that_failed(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch, folder: str
-) -> None:
+def test_the_next_run_ends_moves(tree: Tree, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
     refuse(monkeypatch, "os.replace")
     with pytest.raises(InputError, match="cannot finish the release: No space left") as caught:
         writing.write_all(tree, SCATTERED)
@@ -243,9 +235,7 @@ def test_the_next_run_finishes_moves_that_failed(
     assert not journal.interrupted(tree)
 
 
-def test_a_journal_moves_no_file_to_another_folder(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_journal_moves_within_folders(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     """The folders may be on two file systems, which a run must not find out after the commit."""
     replace = os.replace
 
@@ -277,9 +267,7 @@ MALFORMED = [*NO_FILES, "{", '{"files": ["bundles/a.sigstore.json", "bundles/rel
 @pytest.mark.parametrize(
     ("text", "kept"), [*((t, []) for t in LISTS), *((t, PREPARED) for t in MALFORMED)]
 )
-def test_a_journal_without_commit_is_removed_with_its_prepared_files(
-    tree: Tree, text: str, kept: list[str]
-) -> None:
+def test_a_journal_without_commit_is_removed(tree: Tree, text: str, kept: list[str]) -> None:
     leave_journal(tree, "journal.json.new", text)
     (tree.root / "bundles" / "link.sigstore.json").symlink_to("release.pub")
     writing.recover(tree)
@@ -305,9 +293,7 @@ def test_a_committed_journal_does_not_replace_a_link(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch], ids=["a folder", "a file"])
-def test_cleaning_removes_prepared_files_inside_the_repository(
-    tmp_path: Path, make: Callable[[Path], None]
-) -> None:
+def test_prepared_files_are_removed(tmp_path: Path, make: Callable[[Path], None]) -> None:
     root = tmp_path / "tree"
     (root / "bundles").mkdir(parents=True)
     beside_root = tmp_path / f".tree{STAGING}"
@@ -344,9 +330,7 @@ def test_an_unchanged_file_is_not_touched(edited: Tree) -> None:
 @pytest.mark.parametrize(
     ("found", "message"), [(b"33\n", r"f/b\.json changed during the check"), (None, "cannot write")]
 )
-def test_a_file_that_changed_meanwhile_prevents_all_writes(
-    edited: Tree, found: bytes | None, message: str
-) -> None:
+def test_a_changed_file_stops_all_writes(edited: Tree, found: bytes | None, message: str) -> None:
     path = edited.root / "f" / "b.json"
     path.unlink() if found is None else path.write_bytes(found)
     before = files_in(edited.root)

@@ -113,7 +113,7 @@ IN_MESSAGE: list[tuple[str, object, str]] = [
         *((*case, message_bundle) for case in IN_MESSAGE),
     ],
 )
-def test_a_bundle_with_one_fault_is_refused(
+def test_one_fault_is_refused(
     key: KeyPair, at: str, value: object, message: str, make: Any
 ) -> None:
     with pytest.raises(BundleError, match=message):
@@ -141,9 +141,7 @@ def result(data: bytes) -> Bundle | str:
     where=st.sampled_from(["before", "after", "inside", "in a string", "twice", "nowhere"]),
     cut=st.integers(0, 3),
 )
-def test_a_large_bundle_is_read_as_a_small_one(
-    first: str, second: str, where: str, cut: int
-) -> None:
+def test_large_bundles_are_read_as_small(first: str, second: str, where: str, cut: int) -> None:
     """Also with another payload elsewhere, and with any fault."""
     other = f'"payload":"{second}"'
     plain = f'"payload": "{first}"'
@@ -175,9 +173,7 @@ def test_a_large_bundle_is_read_as_a_small_one(
         ("model/registry.json", ["ab/x", "ac/x"], ""),
     ],
 )
-def test_the_summary_is_in_the_folder_that_all_row_bundles_share(
-    registry: str, row_bundles: list[str], folder: str
-) -> None:
+def test_the_folder_of_the_summary(registry: str, row_bundles: list[str], folder: str) -> None:
     expected = f"{folder}registry.json.vsa.sigstore.json"
     assert bundles.summary_path(registry, row_bundles) == expected
 

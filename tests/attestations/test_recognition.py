@@ -29,17 +29,11 @@ DOCUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"attestations": []}, "an answer of GitHub's attestation API"),
     (OCI, "an OCI manifest"),
     (
-        {"payload": "", "payloadType": "", "signatures": []},
-        "a DSSE envelope without a bundle around it",
+        dict.fromkeys(("payload", "payloadType", "signatures"), ""),
+        "a DSSE envelope without a bundle",
     ),
-    (
-        {"base64Signature": "", "cert": "", "rekorBundle": {}},
-        "a signature in the former format of cosign",
-    ),
-    (
-        {"24296fb2": {"body": "", "integratedTime": 1, "logIndex": 1}},
-        "an entry of a Rekor log",
-    ),
+    ({"base64Signature": "", "cert": "", "rekorBundle": {}}, "a signature in the former format of"),
+    ({"24296fb2": {"body": "", "integratedTime": 1, "logIndex": 1}}, "an entry of a Rekor log"),
 ]
 FILES: list[tuple[bytes, str]] = [
     (b"-----BEGIN PUBLIC KEY-----\n", "a public key"),

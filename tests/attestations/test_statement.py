@@ -158,9 +158,7 @@ def test_a_foreign_statement_is_read_as_the_specification_allows(what: str) -> N
         ({"subject": [{"digest": {"sha256": 5}}]}, "digest of subject 0"),
     ],
 )
-def test_a_foreign_statement_outside_the_specification_is_refused(
-    changes: Changes, message: str
-) -> None:
+def test_an_invalid_foreign_statement_is_refused(changes: Changes, message: str) -> None:
     with pytest.raises(StatementError, match=message):
         decode(payload(**changes), foreign=True)
 
@@ -286,9 +284,7 @@ REST = ["", ',"subject":[]', ',"more":1', ',"predicate":{', ',"predicateType":"x
     kind=st.sampled_from([statement.STATEMENT_TYPE, statement.OLDER_TYPE]),
     foreign=st.booleans(),
 )
-def test_a_large_statement_is_read_as_a_small_one(
-    subjects: list[str], rest: str, kind: str, foreign: bool
-) -> None:
+def test_a_large_statement(subjects: list[str], rest: str, kind: str, foreign: bool) -> None:
     """Including its subjects, and with any fault."""
     text = (
         f'{{"_type":"{kind}","subject":[{",".join(subjects)}],"predicateType":"https://x.org/v1",'

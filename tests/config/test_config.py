@@ -53,9 +53,7 @@ def test_one_line_is_enough(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_nearest_configuration_is_read(
-    tmp_path: Path, files: dict[str, str], root: str, registry: str
-) -> None:
+def test_the_nearest_file(tmp_path: Path, files: dict[str, str], root: str, registry: str) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     for name, text in files.items():
         (tmp_path / name).write_text(text)
@@ -144,9 +142,7 @@ BELOW_REGISTRY = [
     ("text", "message", "help"),
     [*OF_REGISTRY, *((f"{MINIMAL}{text}\n", *rest) for text, *rest in BELOW_REGISTRY)],
 )
-def test_a_fault_is_named_with_its_remedy(
-    tmp_path: Path, text: str, message: str, help: str
-) -> None:
+def test_a_fault_has_its_remedy(tmp_path: Path, text: str, message: str, help: str) -> None:
     error = refusal(tmp_path, text)
     assert message in error.message
     assert help in (error.help or "")
@@ -214,9 +210,7 @@ def test_a_deferral_has_a_place(tmp_path: Path, text: str, position: Position) -
         ("pyproject.toml", f'[project]\nname = "x"\n{PYPROJECT}', 3),
     ],
 )
-def test_a_configuration_has_the_place_of_its_table(
-    tmp_path: Path, name: str, text: str, line: int
-) -> None:
+def test_the_place_of_a_configuration(tmp_path: Path, name: str, text: str, line: int) -> None:
     assert config(tmp_path, text, name).position == Position(line, 1)
 
 
@@ -234,9 +228,7 @@ TRUST = '[[trust.key]]\npath = "keys.pub"\n'
 
 
 @pytest.mark.parametrize("source", ["provenance.toml", "trust.toml", "--key"])
-def test_all_keys_of_a_file_are_trusted(
-    tmp_path: Path, key: KeyPair, other_key: KeyPair, source: str
-) -> None:
+def test_all_keys_of_a_file(tmp_path: Path, key: KeyPair, other_key: KeyPair, source: str) -> None:
     path = tmp_path / "keys.pub"
     (tmp_path / "trust.toml").write_text(TRUST)
     for keys, ends in (([key], [""]), ([key, other_key], [" (key 1)", " (key 2)"])):

@@ -132,9 +132,7 @@ def test_a_heading_is_found_by_its_anchor() -> None:
         ),
     ],
 )
-def test_a_problem_is_reported_with_its_line(
-    tmp_path: Path, find: Find, text: str, expected: list[str]
-) -> None:
+def test_problems_have_lines(tmp_path: Path, find: Find, text: str, expected: list[str]) -> None:
     page = tmp_path / "page.md"
     page.write_text(f"# Top\n{text}", "utf-8")
     assert problems(find, [str(page)]) == [f"{page}:{problem}" for problem in expected]

@@ -58,7 +58,7 @@ def test_conflicting_options_are_refused(
     assert workspace.snapshot() == before
 
 
-def test_an_export_that_the_gate_holds_writes_no_link(
+def test_a_held_export_writes_no_link(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held = Export({}, {}, (), judge_gate(dict.fromkeys(range(5), 0.5)))

@@ -85,9 +85,7 @@ def test_the_other_documents_describe_the_committed_files() -> None:
     assert facts("quality_regressor_q_v1.int8.onnx").opsets[""] == 17
 
 
-def test_a_production_run_describes_its_own_bytes_and_promotes_nothing(
-    retrained_model: Path,
-) -> None:
+def test_a_production_run_describes_its_own_bytes(retrained_model: Path) -> None:
     for row in read_json(retrained_model / "registry.json")["models"][:5]:
         sidecar = read_json(retrained_model / f"{row['id']}.json")
         assert row["sha256"] == sidecar["sha256"] == sha256(retrained_model / row["onnx"])
@@ -109,9 +107,7 @@ def test_a_production_run_describes_its_own_bytes_and_promotes_nothing(
         ({0: 0.5, 1: 0.5}, "HOLD"),
     ],
 )
-def test_the_gate_promotes_numbers_within_their_limits(
-    numbers: dict[int, float], verdict: str
-) -> None:
+def test_the_verdict_of_the_gate(numbers: dict[int, float], verdict: str) -> None:
     assert judge_gate(numbers).verdict == verdict
 
 
