@@ -106,7 +106,7 @@ def test_too_many_values_are_not_parsed(text: str, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("end", ['"\\ud800"', "NaN", '{"a": 1, "a": 2}', "[" * 50 + "]" * 50])
 def test_the_place_of_a_fault_is_found_in_little_memory(end: str) -> None:
     text = '["' + "\\n" * 200_000 + f'", {end}]'
-    with memory_limit(16 * len(text)), pytest.raises(JsonError, match="line 1"):
+    with memory_limit(8 * len(text)), pytest.raises(JsonError, match="line 1"):
         parse(text)
 
 

@@ -15,6 +15,8 @@ from provenance.signing import trusted_root
 from tests.signing.workshop import PAYLOAD, instance
 
 SIGSTORE = "application/vnd.dev.sigstore"
+ENVELOPE = "a DSSE envelope without a bundle around it"
+COSIGN = "a signature in the former format of cosign"
 OCI = {"mediaType": "application/vnd.oci.image.manifest.v1+json"}
 DOCUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"mediaType": f"{SIGSTORE}.bundle.v9+json"}, "a Sigstore bundle"),
@@ -28,11 +30,8 @@ DOCUMENTS: list[tuple[dict[str, Any], str]] = [
     ({"_type": "https://in-toto.io/Statement/v1"}, "an in-toto statement that is not signed"),
     ({"attestations": []}, "an answer of GitHub's attestation API"),
     (OCI, "an OCI manifest"),
-    (
-        dict.fromkeys(("payload", "payloadType", "signatures"), ""),
-        "a DSSE envelope without a bundle",
-    ),
-    ({"base64Signature": "", "cert": "", "rekorBundle": {}}, "a signature in the former format of"),
+    ({"payload": "", "payloadType": "", "signatures": []}, ENVELOPE),
+    ({"base64Signature": "", "cert": "", "rekorBundle": {}}, COSIGN),
     ({"24296fb2": {"body": "", "integratedTime": 1, "logIndex": 1}}, "an entry of a Rekor log"),
 ]
 FILES: list[tuple[bytes, str]] = [
