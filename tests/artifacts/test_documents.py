@@ -114,7 +114,7 @@ def test_a_manifest_lists_its_members() -> None:
         ({"verdict": 1, "gate": {}}, False, False),
     ],
 )
-def test_kinds_of_documents(value: dict[str, Any], is_manifest: bool, is_verdict: bool) -> None:
+def test_kinds_are_recognised(value: dict[str, Any], is_manifest: bool, is_verdict: bool) -> None:
     assert ensemble.is_manifest(value) is is_manifest
     assert ensemble.is_gate_verdict(value) is is_verdict
 
@@ -132,7 +132,7 @@ def test_kinds_of_documents(value: dict[str, Any], is_manifest: bool, is_verdict
         ("none.onnx", None, None),
     ],
 )
-def test_the_manifest_of_a_model(onnx: str, named: str | None, expected: str | None) -> None:
+def test_a_model_has_its_manifest(onnx: str, named: str | None, expected: str | None) -> None:
     lists = {None: ["x.onnx"], "a": ["both.onnx"], "b": ["only_b.onnx", "both.onnx"]}
     found = Documents(
         tuple(manifest(id, *({"onnx": name} for name in names)) for id, names in lists.items())

@@ -28,7 +28,7 @@ def alternatives(*found: str) -> spdx.Alternatives:
         *((f"GPL-2.0{v}", alternatives("gpl-2.0")) for v in ("", "-only", "-or-later", "+")),
     ],
 )
-def test_alternatives(expression: str, expected: spdx.Alternatives) -> None:
+def test_expressions_offer_alternatives(expression: str, expected: spdx.Alternatives) -> None:
     assert spdx.alternatives(expression) == expected
     assert spdx.ids_in(expression) == frozenset().union(*expected)
     assert spdx.unknown_ids(expression) == ()
@@ -74,7 +74,7 @@ MIT_AND_GPL = frozenset({"mit", "gpl-2.0-only"})
         ("MIT AND Zlib OR ISC", ("Zlib", "ISC")),  # AND binds closer
     ],
 )
-def test_ids_that_are_not_permitted(expression: str, refused: tuple[str, ...]) -> None:
+def test_ids_that_are_not_permitted_are_refused(expression: str, refused: tuple[str, ...]) -> None:
     assert spdx.refused_ids(expression, MIT_AND_GPL) == refused
 
 

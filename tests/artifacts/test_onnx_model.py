@@ -172,7 +172,7 @@ def test_more_external_files_than_the_limit_are_refused(monkeypatch: pytest.Monk
         ([("", 17), ("com.x", 1), ("com.x", 2)], None),
     ],
 )
-def test_opsets(imported: list[tuple[str, int]], found: dict[str, int] | None) -> None:
+def test_an_opset_is_unique(imported: list[tuple[str, int]], found: dict[str, int] | None) -> None:
     message = models.proto()
     del message.opset_import[:]
     message.opset_import.extend(helper.make_opsetid(*opset) for opset in imported)

@@ -332,7 +332,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize(("hostile", "message"), HOSTILE.values(), ids=list(HOSTILE))
-def test_hostile_messages(hostile: bytes, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_is_refused(hostile: bytes, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(limits, "ONNX_FIELDS", 5000)
     monkeypatch.setattr(limits, "ONNX_STRUCTURE", 2 * SMALL)
     with pytest.raises((MalformedMessageError, EOFError), match=message):

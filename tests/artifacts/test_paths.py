@@ -89,7 +89,9 @@ ONLY_UNCONFINED = {
 
 
 @pytest.mark.parametrize("way", ["plain", "keeping folders", "without descriptors"])
-def test_a_confined_tree(tree: Tree, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reads_stay_in_a_confined_tree(
+    tree: Tree, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     if way == "without descriptors":
         monkeypatch.setattr(paths, "_HAS_DIR_FD", False)
     reading = tree.keeping_folders() if way == "keeping folders" else tree

@@ -42,7 +42,7 @@ def test_a_value_of_another_type_is_no_value() -> None:
         ({"int8_sha256": ""}, True),
     ],
 )
-def test_quantized_rows(fields: dict[str, str], quantized: bool) -> None:
+def test_a_row_declares_that_it_is_quantized(fields: dict[str, str], quantized: bool) -> None:
     assert read_row(**fields).quantized is quantized
 
 

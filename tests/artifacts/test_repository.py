@@ -38,7 +38,7 @@ NO_FILES = [
         *((url, None) for url in NO_FILES),
     ],
 )
-def test_the_url_of_a_file_on_a_forge(url: str, expected: tuple[str, str, str] | None) -> None:
+def test_urls_of_forges_are_parsed(url: str, expected: tuple[str, str, str] | None) -> None:
     assert file_url(url) == (expected and FileUrl(*expected))
 
 
@@ -171,7 +171,7 @@ GITHUB, OWN = "git+https://github.com/Example/models", "git+https://git.example.
         *((url, None) for url in ("/srv/m.git", "https:///Example/m", "https://[::1/Example/m")),
     ],
 )
-def test_the_uri_of_a_registry(tmp_path: Path, url: str, expected: str | None) -> None:
+def test_a_remote_names_the_registry(tmp_path: Path, url: str, expected: str | None) -> None:
     configure(tmp_path / ".git", url)
     assert registry_uri(tmp_path, "sub/r.json") == (expected and f"{expected}#sub/r.json")
 
@@ -185,7 +185,7 @@ def test_the_uri_of_a_registry(tmp_path: Path, url: str, expected: str | None) -
         ("https://github.com/O/models", "https://github.com/o/models", False),
     ],
 )
-def test_the_same_project(one: str, other: str, same: bool) -> None:
+def test_projects_are_compared_by_their_forge(one: str, other: str, same: bool) -> None:
     assert is_same_project(one, other) is same
 
 

@@ -65,7 +65,7 @@ def test_a_value_is_found_by_its_path(text: str, path: Path, expected: str | Non
         ),
     ],
 )
-def test_duplicate_keys(text: str, expected: list[tuple[Path, Position]]) -> None:
+def test_the_second_equal_key_is_reported(text: str, expected: list[tuple[Path, Position]]) -> None:
     source = SourceMap(text)
     assert [(m.path, source.position(m.start)) for m in source.duplicates] == expected
 

@@ -106,12 +106,6 @@ def test_a_folder_in_use_stays(tree: Tree, monkeypatch: pytest.MonkeyPatch, reas
     assert files_in(tree.root) == TWO | KEY
 
 
-def test_files_are_copied_without_links(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    refuse(monkeypatch, "os.link", errno.EPERM)
-    writing.write_all(tree, TWO)
-    assert files_in(tree.root) == TWO | KEY
-
-
 NEW_FOLDER = {"a/b/x.sigstore.json": b"x"}
 NEW_AND_OLD_FOLDER = {**NEW_FOLDER, "bundles/y.sigstore.json": b"y"}
 

@@ -284,7 +284,9 @@ REST = ["", ',"subject":[]', ',"more":1', ',"predicate":{', ',"predicateType":"x
     kind=st.sampled_from([statement.STATEMENT_TYPE, statement.OLDER_TYPE]),
     foreign=st.booleans(),
 )
-def test_a_large_statement(subjects: list[str], rest: str, kind: str, foreign: bool) -> None:
+def test_large_ones_are_read_alike(
+    subjects: list[str], rest: str, kind: str, foreign: bool
+) -> None:
     """Including its subjects, and with any fault."""
     text = (
         f'{{"_type":"{kind}","subject":[{",".join(subjects)}],"predicateType":"https://x.org/v1",'

@@ -53,7 +53,9 @@ def test_one_line_is_enough(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_the_nearest_file(tmp_path: Path, files: dict[str, str], root: str, registry: str) -> None:
+def test_the_nearest_is_read(
+    tmp_path: Path, files: dict[str, str], root: str, registry: str
+) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     for name, text in files.items():
         (tmp_path / name).write_text(text)
@@ -228,7 +230,7 @@ TRUST = '[[trust.key]]\npath = "keys.pub"\n'
 
 
 @pytest.mark.parametrize("source", ["provenance.toml", "trust.toml", "--key"])
-def test_all_keys_of_a_file(tmp_path: Path, key: KeyPair, other_key: KeyPair, source: str) -> None:
+def test_all_keys_count(tmp_path: Path, key: KeyPair, other_key: KeyPair, source: str) -> None:
     path = tmp_path / "keys.pub"
     (tmp_path / "trust.toml").write_text(TRUST)
     for keys, ends in (([key], [""]), ([key, other_key], [" (key 1)", " (key 2)"])):

@@ -54,7 +54,7 @@ def test_every_marker_is_closed() -> None:
         assert counts == [marked, marked], path
 
 
-def test_a_scene_with_other_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_scene_with_other_output_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = story.Scene(None, ("provenance --version",), ("provenance 0.0.0",))
     monkeypatch.setattr(story, "STORY", {"version": scene})
     with pytest.raises(story.StoryError, match="output of scene 'version' does not contain"):
