@@ -78,7 +78,7 @@ def test_git_applies_a_difference(before: str, after: str, tmp_path: Path) -> No
 def test_changes_are_shown_with_three_lines_around_them(changed: list[int], hunks: int) -> None:
     lines = [f"{n}\n" for n in range(40)]
     after = [f"new{n}\n" if n in changed else line for n, line in enumerate(lines)]
-    difference = text_diff.unified("x", "".join(lines), "".join(after))
+    difference = Change("x", "".join(lines), "".join(after)).diff
     assert difference.count("\n@@ ") == hunks
     assert difference == "".join(difflib.unified_diff(lines, after, "a/x", "b/x"))
 

@@ -91,6 +91,7 @@ IN_ENVELOPE: list[tuple[str, object, str]] = [
     (f"{ENVELOPE}.payload", "AB==", "not canonical base64"),
     (f"{ENVELOPE}.payload", "AA==\n", "not base64"),
     (SIGNATURES, None, "exactly one signature, found 0"),
+    (SIGNATURES, {}, "signatures is an object, not a list"),
     (SIGNATURES, [1], r"signatures\[0\] is a number"),
     (SIGNATURES, [{}, {}], "found 2"),
     (SIGNATURES, [{"keyid": "k"}], "sig is missing"),
