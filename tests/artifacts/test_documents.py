@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sidecars, ensemble manifests and gate verdicts: claims where they have the expected type."""
+"""Sidecars, ensemble manifests and gate verdicts: a claim has the expected type."""
 
 from __future__ import annotations
 
@@ -7,11 +7,17 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from provenance.artifacts import digest, ensemble
-from provenance.artifacts.documents.strict_json import Position
-from provenance.artifacts.ensemble import GateVerdict, Manifest
-from provenance.artifacts.sidecar import Sidecar, once
+from provenance.artifacts.documents.strict_json import Position, same
+from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest, Member
+from provenance.artifacts.packed import PackedObject, kept, pack, unpack
+from provenance.artifacts.sidecar import Document, Sidecar, once
+from tests.support.json_values import text, values
+
+NO_BYTES = digest.of_bytes(b"")
 
 
 def sidecar(**value: Any) -> Sidecar:
@@ -19,19 +25,11 @@ def sidecar(**value: Any) -> Sidecar:
     return Sidecar("m.json", digest.of_bytes(text.encode()), text, value)
 
 
-def manifest(**value: Any) -> Manifest:
-    return Manifest("e.json", digest.of_bytes(b""), "{}", value)
+def manifest(id: str | None, *members: Any) -> Manifest:
+    return Manifest("e.json", NO_BYTES, "{}", {"id": id, "members": list(members)})
 
 
-def verdict(path: str) -> GateVerdict:
-    return GateVerdict(path, digest.of_bytes(b""), "{}", {"verdict": "PROMOTE", "gate": {}})
-
-
-def widths(found: Sidecar) -> dict[str, tuple[int, str | None]]:
-    return {".".join(map(str, c.member)): (c.width, c.input) for c in found.width_claims}
-
-
-def test_what_a_function_says_of_a_document_is_kept_with_it() -> None:
+def test_an_answer_about_a_document_is_kept_with_it() -> None:
     asked: list[object] = []
 
     @once
@@ -45,59 +43,58 @@ def test_what_a_function_says_of_a_document_is_kept_with_it() -> None:
     assert one == equal
 
 
-def test_each_width_speaks_of_its_input() -> None:
-    found = sidecar(
-        input_names=["features", "codec"],
-        feature_order=["a", "b"],
-        features=["a", "b", "c"],
-        codec_block_layout=["encoder_onehot[x264]", "preset_norm"],
-        training_recipe={"num_codecs": 14},
-    )
-    assert widths(found) == {
-        "feature_order": (2, "features"),
-        "features": (3, "features"),
-        "codec_block_layout": (2, "codec"),
-        "training_recipe.num_codecs": (14, "codec"),
-    }
+NAMES = {"input_names": ["f", "c"]}
 
 
-def test_a_vocabulary_is_a_width_only_where_no_layout_says_more() -> None:
-    plain = sidecar(input_names=["f", "c"], encoder_vocab=["a", "b"], codec_vocab=["a"])
-    assert widths(plain) == {"encoder_vocab": (2, "c"), "codec_vocab": (1, "c")}
-    laid_out = sidecar(input_names=["f", "c"], encoder_vocab=["a"], codec_block_layout=["x"] * 3)
-    assert widths(laid_out) == {"codec_block_layout": (3, "c")}
+@pytest.mark.parametrize(
+    ("value", "claims"),
+    [
+        (NAMES | {"feature_order": ["a", "b"]}, [("feature_order", 2, 0, "f")]),
+        (NAMES | {"features": ["a", "b", "c"]}, [("features", 3, 0, "f")]),
+        (NAMES | {"codec_block_layout": ["x", "y"]}, [("codec_block_layout", 2, 1, "c")]),
+        (
+            NAMES | {"training_recipe": {"num_codecs": 9}},
+            [("training_recipe.num_codecs", 9, 1, "c")],
+        ),
+        (NAMES | {"encoder_vocab": ["a", "b"]}, [("encoder_vocab", 2, 1, "c")]),
+        (NAMES | {"codec_vocab": ["a"]}, [("codec_vocab", 1, 1, "c")]),
+        (
+            NAMES | {"encoder_vocab": ["a"], "codec_block_layout": ["x"] * 3},
+            [("codec_block_layout", 3, 1, "c")],  # a layout is more precise than a vocabulary
+        ),
+        ({"feature_order": ["a"]}, [("feature_order", 1, 0, None)]),
+        ({"input_name": "f", "codec_vocab": ["a"]}, [("codec_vocab", 1, 1, None)]),
+        *((NAMES | {"feature_order": other}, []) for other in (True, "6", 6.0, None)),
+        (NAMES | {"feature_order": {}}, []),
+    ],
+)
+def test_width_claims(
+    value: dict[str, Any], claims: list[tuple[str, int, int, str | None]]
+) -> None:
+    found = sidecar(**value).width_claims
+    assert [(".".join(map(str, c.member)), c.width, c.at, c.input) for c in found] == claims
 
 
-def test_a_width_without_a_named_input_speaks_of_the_input_at_its_place() -> None:
-    (claim,) = sidecar(feature_order=["a"]).width_claims
-    assert (claim.at, claim.input) == (0, None)
-    (claim,) = sidecar(input_name="f", codec_vocab=["a"]).width_claims
-    assert (claim.at, claim.input) == (1, None)
+@pytest.mark.parametrize(
+    ("value", "member", "expected"),
+    [
+        ({"input_name": "f"}, "input_names", ("f",)),
+        ({"input_names": ["f", 1], "input_name": "g"}, "input_names", ("g",)),
+        ({}, "input_names", ()),
+        *(({"seed": s}, "seed", e) for s, e in ((0, 0), (True, None), ("1", None), (None, None))),
+        (
+            {"codec_block_layout": ["encoder_onehot[x264]", 5, "norm", "encoder_onehot[l-v9]"]},
+            "layout_encoders",
+            ("x264", "l-v9"),
+        ),
+        ({"codec_block_layout": "x"}, "layout_encoders", None),
+    ],
+)
+def test_another_type_is_ignored(value: dict[str, Any], member: str, expected: object) -> None:
+    assert getattr(sidecar(**value), member) == expected
 
 
-@pytest.mark.parametrize("value", [True, "6", 6.0, None, {}])
-def test_a_width_of_another_type_claims_nothing(value: object) -> None:
-    assert sidecar(input_names=["f"], feature_order=value).width_claims == ()
-
-
-def test_one_input_may_be_named_alone() -> None:
-    assert sidecar(input_name="f").input_names == ("f",)
-    assert sidecar(input_names=["f", 1], input_name="g").input_names == ("g",)
-    assert sidecar().input_names == ()
-
-
-@pytest.mark.parametrize(("value", "seed"), [(0, 0), (True, None), ("1", None), (None, None)])
-def test_a_seed_is_a_whole_number(value: object, seed: int | None) -> None:
-    assert sidecar(seed=value).seed == seed
-
-
-def test_the_layouts_encoders_are_those_of_its_onehot_entries() -> None:
-    layout = ["encoder_onehot[x264]", 5, "preset_norm", "encoder_onehot[libvpx-vp9]"]
-    assert sidecar(codec_block_layout=layout).layout_encoders == ("x264", "libvpx-vp9")
-    assert sidecar(codec_block_layout="x").layout_encoders is None
-
-
-def test_a_value_is_located_or_else_the_start_of_the_file() -> None:
+def test_a_missing_value_has_the_start_of_the_file_as_its_place() -> None:
     found = sidecar(gate={"verdict": "HOLD"})
     assert found.locate("gate", "verdict") == Position(3, 16)
     assert found.locate("none") == Position(1, 1)
@@ -106,12 +103,9 @@ def test_a_value_is_located_or_else_the_start_of_the_file() -> None:
 
 
 def test_a_manifest_lists_its_members() -> None:
-    found = manifest(
-        id="ens",
-        members=[{"id": "s0", "onnx": "s0.onnx", "seed": 0, "sha256": "x"}, 5, {"seed": True}],
-    )
-    assert found.members[0] == ensemble.Member("s0", "s0.onnx", 0, "x")
-    assert found.members[1] == ensemble.Member(None, None, None, None)
+    found = manifest("ens", {"id": "s0", "onnx": "s0.onnx", "seed": 0, "sha256": "x"}, 5, {})
+    assert found.members[:2] == (Member("s0", "s0.onnx", 0, "x"), Member(None, None, None, None))
+    assert manifest("ens", {"seed": True}).members == (Member(None, None, None, None),)
 
 
 @pytest.mark.parametrize(
@@ -124,33 +118,28 @@ def test_a_manifest_lists_its_members() -> None:
         ({"verdict": 1, "gate": {}}, False, False),
     ],
 )
-def test_documents_are_known_by_what_they_hold(
-    value: dict[str, Any], is_manifest: bool, is_verdict: bool
-) -> None:
+def test_kinds_are_recognised(value: dict[str, Any], is_manifest: bool, is_verdict: bool) -> None:
     assert ensemble.is_manifest(value) is is_manifest
     assert ensemble.is_gate_verdict(value) is is_verdict
-
-
-def lists(id: str | None, *names: str) -> ensemble.Manifest:
-    return manifest(id=id, members=[{"onnx": name} for name in names])
 
 
 @pytest.mark.parametrize(
     ("onnx", "named", "expected"),
     [
         ("only_b.onnx", None, "b"),
-        ("only_b.onnx", "a", "b"),  # it is listed there and not here
+        ("only_b.onnx", "a", "b"),  # `a` does not list it
         ("both.onnx", None, "a"),  # the first
         ("both.onnx", "b", "b"),
         ("both.onnx", "c", "a"),
-        ("none.onnx", "b", "b"),  # that it is not listed is for a rule to say
+        ("none.onnx", "b", "b"),  # a rule reports that it is not listed
         ("none.onnx", "c", None),
         ("none.onnx", None, None),
     ],
 )
-def test_the_manifest_of_a_model(onnx: str, named: str | None, expected: str | None) -> None:
-    found = ensemble.Documents(
-        (lists(None, "x.onnx"), lists("a", "both.onnx"), lists("b", "only_b.onnx", "both.onnx"))
+def test_a_model_has_its_manifest(onnx: str, named: str | None, expected: str | None) -> None:
+    lists = {None: ["x.onnx"], "a": ["both.onnx"], "b": ["only_b.onnx", "both.onnx"]}
+    found = Documents(
+        tuple(manifest(id, *({"onnx": name} for name in names)) for id, names in lists.items())
     )
     listing = found.manifest_of(onnx, named)
     assert (listing.id if listing else None) == expected
@@ -160,26 +149,66 @@ def test_the_manifest_of_a_model(onnx: str, named: str | None, expected: str | N
     ("named", "id", "sha256", "listed"),
     [
         (None, "s0", "y", True),
-        (None, "other", "x", True),  # the member's id is misspelt
-        (None, "other", "y", False),  # the member's file is misspelt: this is another model
+        (None, "other", "x", True),  # the id of the member is misspelt
+        (None, "other", "y", False),  # the file of the member is misspelt: this is another model
         ("ens", "other", "y", True),
     ],
 )
-def test_a_member_with_the_file_of_a_row_alone_is_another_model(
-    named: str | None, id: str, sha256: str, listed: bool
-) -> None:
-    member = {"id": "s0", "onnx": "s0.onnx", "sha256": "x"}
-    found = ensemble.Documents((manifest(id="ens", members=[member]),))
+def test_a_file_alone_is_no_member(named: str | None, id: str, sha256: str, listed: bool) -> None:
+    found = Documents((manifest("ens", {"id": "s0", "onnx": "s0.onnx", "sha256": "x"}),))
     assert (found.manifest_of("s0.onnx", named, id, sha256) is not None) is listed
 
 
-def test_the_verdict_on_an_ensemble_starts_with_its_id() -> None:
+def test_the_name_of_a_verdict_starts_with_the_id_of_its_ensemble() -> None:
     names = ("ens_flip_PROMOTE", "ens", "ens1_PROMOTE", "en", "x", "ensemble_PROMOTE", "ens-2")
-    found = ensemble.Documents(tuple(verdict(f"model/{name}.json") for name in names))
+    content = {"verdict": "PROMOTE", "gate": {}}
+    verdicts = tuple(GateVerdict(f"model/{n}.json", NO_BYTES, "{}", content) for n in names)
+    found = Documents(verdicts)
     paths = [v.path for v in found.verdicts_on("ens")]
     assert paths == ["model/ens-2.json", "model/ens.json", "model/ens_flip_PROMOTE.json"]
-    assert found.verdict_on("ens") is None
-    assert found.verdict_on("ens1") is found.found[2]
-    assert found.verdict_on("ens2") is None
-    assert found.verdict_on("") is found.verdict_on(None) is None
-    assert found.found[0] == verdict("model/ens_flip_PROMOTE.json")
+    assert found.verdict_on("ens1") is verdicts[2]
+    for id in ("ens", "ens2", "", None):
+        assert found.verdict_on(id) is None
+
+
+@given(text, st.dictionaries(text, values, max_size=4))
+def test_a_packed_value_is_unpacked_unchanged(content: str, value: dict[str, Any]) -> None:
+    assert unpack(pack(content.encode())) == content
+    packed = PackedObject(value)
+    assert packed == value
+    assert list(packed) == list(value)
+    assert len(packed) == len(value)
+    assert all(same(packed[key], value[key]) for key in value)
+    assert packed.get("\0no such key") is None
+
+
+def test_the_number_of_unpacked_values_is_bounded() -> None:
+    first, *others = [PackedObject({"n": [n]}) for n in range(4)]
+    value = first.unpacked
+    assert first.unpacked is value
+    assert [o.unpacked for o in others] == [{"n": [n]} for n in (1, 2, 3)]
+    assert first.unpacked is not value
+
+
+@pytest.mark.parametrize(
+    ("value", "is_packed"),
+    [
+        ({"notes": "a sentence of a sidecar; " * 3, "mean": [0.123456789012345] * 9}, False),
+        ({"notes": [[]] * 100}, True),
+        ({"notes": [0.5] * 100}, True),
+        ({"notes": "x" * (64 * 1024)}, True),
+    ],
+)
+def test_a_large_value_is_packed(value: dict[str, Any], is_packed: bool) -> None:
+    content = json.dumps(value, indent=1)
+    found = kept(value, json.dumps(value).encode())
+    assert isinstance(found, PackedObject) == is_packed
+    assert found == value
+    document = Document("m.json", digest.of_bytes(b""), content, value)
+    assert document.text == content
+    assert same(document.value, value)
+    assert same(document.get(), value)
+    assert same(document.get("notes"), value["notes"])
+    assert (document.locate("notes").line, document.locate("none").line) == (2, 1)
+    with pytest.raises(AttributeError):
+        document.path = "n.json"  # type: ignore[misc]

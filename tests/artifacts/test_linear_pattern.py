@@ -59,9 +59,7 @@ def test_any_expression_matches_what_it_matches_for_python() -> None:
         (r"^\/[\b]$", "/\b", "/b"),
     ],
 )
-def test_an_expression_of_ecmascript_is_followed(
-    text: str, yes: str | None, no: str | None
-) -> None:
+def test_expressions_of_ecmascript_are_followed(text: str, yes: str | None, no: str | None) -> None:
     pattern = compile_pattern(text)
     assert yes is None or pattern.search(yes)
     assert no is None or not pattern.search(no)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Opening files below a root, and nowhere else."""
+"""Opening files below a root, and naming targets there, but nowhere else."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ import errno
 import gc
 import os
 import pickle
-import socket
 import stat
-import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,232 +19,174 @@ from provenance.artifacts import folders, paths
 from provenance.artifacts.paths import FileError, FileProblem, Tree, read_named_file
 from provenance.errors import InputError
 from tests.support.command import time_limit
+from tests.support.memory import memory_limit
+
+MISSING, UNSAFE, IRREGULAR = FileProblem.MISSING, FileProblem.UNSAFE, FileProblem.IRREGULAR
+LINKS = {
+    "in": "folder/file",
+    "way": "folder",
+    "out": "../secret",
+    "out-absolute": "{outside}/secret",
+    "chain": "out-absolute",
+    "up": "..",
+    "circle": "circle-back",
+    "circle-back": "circle",
+    "gone": "nowhere",
+    "gone-outside": "../nowhere",
+    "fifo-outside": "../fifo",
+}
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
-    """A root with a file and a folder, and a secret beside the root."""
+    """A root with a file, a folder, a FIFO and links; a secret and a FIFO beside the root."""
     root = tmp_path / "root"
     (root / "folder").mkdir(parents=True)
     (root / "folder" / "file").write_bytes(b"inside")
     (tmp_path / "secret").write_bytes(b"outside")
+    for folder in (root, tmp_path):
+        os.mkfifo(folder / "fifo")
+    for name, leads_to in LINKS.items():
+        (root / name).symlink_to(leads_to.format(outside=tmp_path))
     return Tree.at(root)
 
 
-def problem(tree: Tree, path: str) -> FileError:
-    with pytest.raises(FileError) as raised:
-        tree.read(path, 100)
+def error_of(read: Callable[[str, int], object], path: str, limit: int = 100) -> FileError:
+    with time_limit(5), pytest.raises(FileError) as raised:
+        read(path, limit)
     return raised.value
 
 
-def test_a_file_below_the_root_is_read(tree: Tree) -> None:
-    assert tree.read("folder/file", 100) == b"inside"
+UNSAFE_PATHS = {
+    "": "is empty",
+    "/etc/passwd": "is an absolute path",
+    "c:/windows": "is an absolute path",
+    "a\0b": "contains a NUL",
+    "..\\secret": "contains a backslash",
+    "../secret": "leaves the repository",
+    "folder/../../secret": "leaves the repository",
+}
+READABLE = ("folder/file", "folder/../folder/./file", "folder//file", "in", "way/file")
+LEAVING = ("out", "out-absolute", "chain", "up/secret")
+REFUSED = {
+    "folder/none": (MISSING, "does not exist"),
+    "none/file": (MISSING, "does not exist"),
+    "folder/file/more": (MISSING, "does not exist"),
+    "folder": (IRREGULAR, "folder' is a folder"),
+    "fifo": (IRREGULAR, "fifo' is a FIFO"),
+    "circle": (IRREGULAR, "circle' is a link that leads to itself"),
+}
+ONLY_CONFINED = {
+    "gone": (IRREGULAR, "'gone' is a link to 'nowhere', which does not exist"),
+    "gone-outside": (UNSAFE, ""),
+    "fifo-outside": (UNSAFE, ""),
+    **dict.fromkeys(LEAVING, (UNSAFE, "")),
+}
+ONLY_UNCONFINED = {
+    "gone-outside": (MISSING, ""),
+    "fifo-outside": (IRREGULAR, "'fifo-outside' is a FIFO"),
+}
 
 
-def test_steps_up_that_stay_below_the_root_are_followed(tree: Tree) -> None:
-    assert tree.read("folder/../folder/./file", 100) == b"inside"
+@pytest.mark.parametrize("way", ["plain", "keeping folders", "without descriptors"])
+def test_reads_stay_in_a_confined_tree(
+    tree: Tree, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if way == "without descriptors":
+        monkeypatch.setattr(paths, "_HAS_DIR_FD", False)
+    reading = tree.keeping_folders() if way == "keeping folders" else tree
+    for path in READABLE * 2:
+        assert reading.read(path, 100) == b"inside", path
+    for path, (problem, message) in (REFUSED | ONLY_CONFINED).items():
+        error = error_of(reading.read, path)
+        assert (error.problem, message in error.message) == (problem, True), (path, error)
 
 
-@pytest.mark.parametrize(
-    ("path", "reason"),
-    [
-        ("", "is empty"),
-        ("/etc/passwd", "is an absolute path"),
-        ("c:/windows", "is an absolute path"),
-        ("a\0b", "contains a NUL"),
-        ("..\\secret", "contains a backslash"),
-        ("../secret", "leaves the repository"),
-        ("folder/../../secret", "leaves the repository"),
-    ],
-)
-def test_a_path_out_of_the_root_is_refused(tree: Tree, path: str, reason: str) -> None:
-    error = problem(tree, path)
-    assert error.problem is FileProblem.UNSAFE
-    assert reason in error.message
+@pytest.mark.parametrize("named", [False, True], ids=["below a root", "named by the user"])
+def test_links_of_the_user_may_leave_the_root(tree: Tree, named: bool) -> None:
+    def read(path: str, limit: int) -> bytes:
+        if named:
+            return read_named_file(tree.root / path, limit)
+        return Tree.at(tree.root, confined=False).read(path, limit)
+
+    assert [read(path, 6) for path in READABLE] == [b"inside"] * len(READABLE)
+    assert [read(path, 7) for path in LEAVING] == [b"outside"] * len(LEAVING)
+    for path, (problem, message) in (REFUSED | ({} if named else ONLY_UNCONFINED)).items():
+        error = error_of(read, path)
+        assert (error.problem, message in error.message) == (problem, True), (path, error)
+    assert error_of(read, "folder/file", 5).problem is FileProblem.TOO_LARGE
+    assert error_of(read, "a\0b").problem is UNSAFE
 
 
-def test_a_link_out_of_the_root_is_refused(tree: Tree) -> None:
-    (tree.root / "link").symlink_to("../secret")
-    assert problem(tree, "link").problem is FileProblem.UNSAFE
+@pytest.mark.parametrize(("path", "reason"), UNSAFE_PATHS.items())
+def test_a_path_that_leaves_the_root_is_refused(tree: Tree, path: str, reason: str) -> None:
+    linked = Tree.at(tree.root, confined=False)
+    for use in (tree.read, tree.keeping_folders().read, linked.read, lambda p, _: tree.target(p)):
+        error = error_of(use, path)
+        assert error.problem is UNSAFE
+        assert reason in error.message
 
 
-def test_a_linked_folder_out_of_the_root_is_refused(tree: Tree) -> None:
-    (tree.root / "link").symlink_to("..")
-    assert problem(tree, "link/secret").problem is FileProblem.UNSAFE
+def test_errors_and_modes_of_the_system_have_names() -> None:
+    modes = {0o010000: "a FIFO", 0o140000: "a socket", 0o020000: "a device"}
+    assert {mode: paths._kind(mode) for mode in modes} == modes
+    problems = {
+        **dict.fromkeys((errno.ENOENT, errno.ENOTDIR), MISSING),
+        errno.ELOOP: UNSAFE,
+        errno.ENXIO: IRREGULAR,
+        errno.EACCES: FileProblem.UNREADABLE,
+    }
+    errors = {code: paths._file_error(OSError(code, os.strerror(code)), "f") for code in problems}
+    assert {code: error.problem for code, error in errors.items()} == problems
 
 
-def test_a_chain_of_links_out_of_the_root_is_refused(tree: Tree) -> None:
-    (tree.root / "one").symlink_to("two")
-    (tree.root / "two").symlink_to(tree.root.parent / "secret")
-    assert problem(tree, "one").problem is FileProblem.UNSAFE
+def test_an_error_while_reading_names_the_path(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_descriptor: int, _size: int) -> bytes:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "read", fail)
+    with pytest.raises(FileError, match=r"file': Input/output error") as raised:
+        read_named_file(tree.root / "folder" / "file", 10)
+    assert raised.value.problem is FileProblem.UNREADABLE
 
 
-def test_a_link_inside_the_root_is_followed(tree: Tree) -> None:
-    (tree.root / "link").symlink_to("folder/file")
-    assert tree.read("link", 100) == b"inside"
-
-
-def test_links_in_a_circle_are_an_error(tree: Tree) -> None:
-    (tree.root / "one").symlink_to("two")
-    (tree.root / "two").symlink_to("one")
-    with pytest.raises(FileError):
-        tree.read("one", 100)
-
-
-def test_a_root_that_is_a_link_is_resolved_once(tree: Tree, tmp_path: Path) -> None:
+def test_the_root_is_a_folder_whose_links_are_resolved(tree: Tree, tmp_path: Path) -> None:
     (tmp_path / "alias").symlink_to(tree.root)
     assert Tree.at(tmp_path / "alias") == tree
-
-
-def test_a_root_that_is_no_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not a folder"):
         Tree.at(tmp_path / "nowhere")
 
 
-def test_a_missing_file_is_told_from_an_unsafe_one(tree: Tree) -> None:
-    assert problem(tree, "folder/none").problem is FileProblem.MISSING
+def test_a_dangling_link_exists(tree: Tree) -> None:
+    assert tree.exists("gone")
+    assert not tree.exists("nowhere")
+    assert not tree.exists("/etc/passwd")
 
 
-def test_a_path_below_a_file_is_missing(tree: Tree) -> None:
-    assert problem(tree, "folder/file/more").problem is FileProblem.MISSING
-
-
-def test_a_folder_is_named_as_one(tree: Tree) -> None:
-    error = problem(tree, "folder")
-    assert error.problem is FileProblem.IRREGULAR
-    assert "a folder" in error.message
-
-
-def test_a_fifo_is_refused_without_waiting_for_a_writer(tree: Tree) -> None:
-    os.mkfifo(tree.root / "fifo")
-    with time_limit(5):
-        error = problem(tree, "fifo")
-    assert error.problem is FileProblem.IRREGULAR
-    assert "a FIFO" in error.message
-
-
-def test_a_socket_is_refused(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tree.root)  # the name of a socket must be short
-    with socket.socket(socket.AF_UNIX) as server:
-        server.bind("socket")
-        assert problem(tree, "socket").problem is FileProblem.IRREGULAR
-
-
-@pytest.mark.parametrize(
-    ("mode", "name"), [(0o010000, "a FIFO"), (0o140000, "a socket"), (0o020000, "a device")]
-)
-def test_what_is_no_regular_file_has_a_name(mode: int, name: str) -> None:
-    assert paths._kind(mode) == name
-
-
+@pytest.mark.parametrize("swapped", ["folder", "folder/file"])
 def test_a_folder_swapped_for_a_link_between_check_and_open_does_not_escape(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
+    tree: Tree, monkeypatch: pytest.MonkeyPatch, swapped: str
 ) -> None:
     outside = tree.root.parent / "outside"
     outside.mkdir()
     (outside / "file").write_bytes(b"outside")
-    (tree.root / "way").symlink_to("folder")  # only what a link leads to is resolved
+    target = outside / ("." if swapped == "folder" else "file")
     resolve = Tree.resolve
 
     def resolve_then_swap(self: Tree, path: str) -> str:
         result = resolve(self, path)
-        (tree.root / "folder").rename(tree.root / "old")
-        (tree.root / "folder").symlink_to(outside)
+        (tree.root / swapped).rename(tree.root / "old")
+        (tree.root / swapped).symlink_to(target)
         return result
 
     monkeypatch.setattr(Tree, "resolve", resolve_then_swap)
-    with pytest.raises(FileError) as raised:
-        tree.read("way/file", 100)
-    assert raised.value.problem in (FileProblem.UNSAFE, FileProblem.MISSING)
+    # `way` is a link: a path without links is not resolved
+    assert error_of(tree.read, "way/file").problem in (UNSAFE, MISSING)
 
 
-def test_a_file_swapped_for_a_link_between_check_and_open_does_not_escape(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tree.root / "way").symlink_to("folder")
-    resolve = Tree.resolve
-
-    def resolve_then_swap(self: Tree, path: str) -> str:
-        result = resolve(self, path)
-        (tree.root / "folder" / "file").unlink()
-        (tree.root / "folder" / "file").symlink_to("../../secret")
-        return result
-
-    monkeypatch.setattr(Tree, "resolve", resolve_then_swap)
-    assert problem(tree, "way/file").problem is FileProblem.UNSAFE
-
-
-def test_a_path_without_links_is_opened_without_resolving_it(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_self: Tree, path: str) -> str:
-        raise AssertionError(path)
-
-    monkeypatch.setattr(Tree, "resolve", fail)
+def test_a_plain_path_is_not_resolved(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Tree, "resolve", lambda _self, path: pytest.fail(path))
     assert tree.read("folder/../folder//file", 100) == b"inside"
-
-
-def test_no_descriptor_is_left_open_by_a_refusal(tree: Tree) -> None:
-    os.mkfifo(tree.root / "fifo")
-    before = len(os.listdir("/proc/self/fd"))
-    for path in ("fifo", "folder", "none", "../secret"):
-        problem(tree, path)
-    assert len(os.listdir("/proc/self/fd")) == before
-
-
-def test_a_file_as_large_as_the_limit_is_read(tree: Tree) -> None:
-    assert tree.read("folder/file", 6) == b"inside"
-
-
-def test_a_file_larger_than_the_limit_is_refused(tree: Tree) -> None:
-    with pytest.raises(FileError, match="larger than 5 bytes") as raised:
-        tree.read("folder/file", 5)
-    assert raised.value.problem is FileProblem.TOO_LARGE
-
-
-def test_a_bounded_read_takes_no_more_memory_than_its_bound(tree: Tree) -> None:
-    with (tree.root / "huge").open("wb") as stream:
-        stream.truncate(200 << 20)
-    tracemalloc.start()
-    try:
-        with pytest.raises(FileError):
-            tree.read("huge", 4 << 20)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
-    assert peak < 8 << 20
-
-
-def test_an_error_while_reading_is_told_with_the_path(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def fail(_descriptor: int, _size: int) -> bytes:
-        raise OSError(errno.EIO, "Input/output error")
-
-    (tree.root / "file").write_text("content")
-    monkeypatch.setattr(os, "read", fail)
-    with pytest.raises(FileError, match=r"file': Input/output error") as raised:
-        paths.read_named_file(tree.root / "file", 10)
-    assert raised.value.problem is FileProblem.UNREADABLE
-
-
-def test_what_the_system_says_decides_the_kind_of_trouble() -> None:
-    kinds = {
-        errno.ENOENT: FileProblem.MISSING,
-        errno.ENOTDIR: FileProblem.MISSING,
-        errno.ELOOP: FileProblem.UNSAFE,
-        errno.ENXIO: FileProblem.IRREGULAR,
-        errno.EACCES: FileProblem.UNREADABLE,
-    }
-    found = {code: paths._file_error(OSError(code, os.strerror(code)), "f") for code in kinds}
-    assert {code: error.problem for code, error in found.items()} == kinds
-
-
-def test_a_dangling_link_exists(tree: Tree) -> None:
-    (tree.root / "link").symlink_to("nowhere")
-    assert tree.exists("link")
-    assert not tree.exists("nowhere")
-    assert not tree.exists("/etc/passwd")
 
 
 @given(st.text(alphabet="ab./\\:\0 \n", max_size=12))
@@ -255,139 +196,29 @@ def test_no_path_whatever_leaves_the_root(path: str) -> None:
         resolved = tree.resolve(path)
     except FileError:
         return
-    inside = Path(os.path.realpath(tree.root / resolved))
-    assert inside.is_relative_to(tree.root)
+    assert Path(os.path.realpath(tree.root / resolved)).is_relative_to(tree.root)
 
 
-@pytest.mark.parametrize(
-    ("folder", "path", "joined"),
-    [
-        (".", "a.onnx", "a.onnx"),
-        ("", "./a.onnx", "a.onnx"),
-        ("model", "../bundles/a", "bundles/a"),
-        ("model", "../../a", "../a"),
-        ("model", "/a", "/a"),
-        ("", "", ""),
-    ],
-)
-def test_a_name_beside_the_registry_is_seen_from_the_root(
-    folder: str, path: str, joined: str
-) -> None:
-    assert paths.join(folder, path) == joined
+def test_a_large_file_is_refused(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    fstat = os.fstat
+
+    def before_it_grew(descriptor: int) -> os.stat_result:
+        found = list(fstat(descriptor))
+        found[stat.ST_SIZE] = 2
+        return os.stat_result(found)
+
+    for stat_of_file in (fstat, before_it_grew):
+        monkeypatch.setattr(os, "fstat", stat_of_file)
+        assert tree.read("folder/file", 6) == b"inside"
+        with pytest.raises(FileError, match="larger than 5 bytes"):
+            tree.read("folder/file", 5)
 
 
-def test_a_path_is_named_relative_to_the_registry() -> None:
-    assert paths.relative("model", "bundles/a") == "../bundles/a"
-    assert paths.relative(".", "a") == "a"
-
-
-def test_without_a_walk_by_descriptor_links_are_still_resolved_first(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(paths, "_HAS_DIR_FD", False)
-    (tree.root / "link").symlink_to("../secret")
-    assert tree.read("folder/file", 100) == b"inside"
-    assert problem(tree, "link").problem is FileProblem.UNSAFE
-
-
-@pytest.fixture
-def linked(tree: Tree) -> Tree:
-    """The same root, in which the links are the user's own and may lead out of it."""
-    return Tree.at(tree.root, confined=False)
-
-
-@pytest.mark.parametrize(
-    "leads_to", ["../secret", "{outside}/secret"], ids=["relative", "absolute"]
-)
-def test_a_link_that_the_user_made_may_leave_a_folder_that_is_not_confined(
-    linked: Tree, leads_to: str
-) -> None:
-    (linked.root / "link").symlink_to(leads_to.format(outside=linked.root.parent))
-    assert linked.read("link", 100) == b"outside"
-
-
-def test_a_folder_that_the_user_linked_is_entered_where_links_may_leave(linked: Tree) -> None:
-    (linked.root / "link").symlink_to("..")
-    assert linked.read("link/secret", 100) == b"outside"
-
-
-@pytest.mark.parametrize(
-    "path", ["../secret", "folder/../../secret", "/etc/passwd", "a\0b", "..\\secret", ""]
-)
-def test_a_path_that_leaves_by_itself_is_refused_where_links_may_leave(
-    linked: Tree, path: str
-) -> None:
-    assert problem(linked, path).problem is FileProblem.UNSAFE
-
-
-def test_a_fifo_behind_a_link_is_refused_where_links_may_leave(linked: Tree) -> None:
-    os.mkfifo(linked.root.parent / "fifo")
-    (linked.root / "link").symlink_to("../fifo")
-    with time_limit(5):
-        error = problem(linked, "link")
-    assert error.problem is FileProblem.IRREGULAR
-
-
-def test_a_dangling_link_is_missing_where_links_may_leave(linked: Tree) -> None:
-    (linked.root / "link").symlink_to("../nowhere")
-    assert problem(linked, "link").problem is FileProblem.MISSING
-
-
-def test_a_file_that_the_user_named_is_read_through_links(tree: Tree) -> None:
-    (tree.root / "link").symlink_to("../secret")
-    assert read_named_file(tree.root / "link", 100) == b"outside"
-
-
-def named_trouble(path: Path, limit: int = 100) -> FileProblem:
-    with pytest.raises(FileError) as raised:
-        read_named_file(path, limit)
-    return raised.value.problem
-
-
-def test_a_named_file_as_large_as_the_limit_is_read(tree: Tree) -> None:
-    assert read_named_file(tree.root / "folder" / "file", 6) == b"inside"
-
-
-def test_a_named_file_larger_than_the_limit_is_refused(tree: Tree) -> None:
-    assert named_trouble(tree.root / "folder" / "file", 5) is FileProblem.TOO_LARGE
-
-
-def test_a_named_file_that_is_not_there_is_missing(tree: Tree) -> None:
-    assert named_trouble(tree.root / "none") is FileProblem.MISSING
-
-
-def test_a_named_folder_is_no_file(tree: Tree) -> None:
-    assert named_trouble(tree.root / "folder") is FileProblem.IRREGULAR
-
-
-def test_a_named_fifo_is_refused_without_waiting_for_a_writer(tree: Tree) -> None:
-    os.mkfifo(tree.root / "fifo")
-    with time_limit(5):
-        assert named_trouble(tree.root / "fifo") is FileProblem.IRREGULAR
-
-
-def test_a_named_file_with_a_nul_in_its_name_is_refused(tree: Tree) -> None:
-    assert named_trouble(tree.root / "a\0b") is FileProblem.UNSAFE
-
-
-def test_a_link_that_leads_nowhere_is_no_file_that_is_missing(tree: Tree) -> None:
-    (tree.root / "link").symlink_to("nowhere")
-    found = problem(tree, "link")
-    assert found.problem is FileProblem.IRREGULAR
-    assert str(found) == "'link' is a link to 'nowhere', which does not exist"
-
-
-def test_links_in_a_circle_are_named_as_that(tree: Tree) -> None:
-    (tree.root / "one").symlink_to("two")
-    (tree.root / "two").symlink_to("one")
-    for read in (tree.read, lambda p, n: read_named_file(tree.root / p, n)):
-        with pytest.raises(FileError) as e:
-            read("one", 100)
-        assert e.value.problem is FileProblem.IRREGULAR
-        assert str(e.value).endswith("one' is a link that leads to itself")
-
-
-# --- one pass of reading many files: folders that are kept open ----------------------------------
+def test_a_bounded_read_takes_no_more_memory_than_its_bound(tree: Tree) -> None:
+    with (tree.root / "huge").open("wb") as stream:
+        stream.truncate(200 << 20)
+    with memory_limit(8 << 20):
+        error_of(tree.read, "huge", 4 << 20)
 
 
 def open_descriptors() -> int:
@@ -395,21 +226,26 @@ def open_descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
 
 
-def test_folders_kept_open_are_closed_with_the_tree(tree: Tree) -> None:
+def test_a_refusal_leaves_no_descriptor_open(tree: Tree) -> None:
+    before = open_descriptors()
+    for path in (*REFUSED, *ONLY_CONFINED, "../secret"):
+        error_of(tree.read, path)
+    assert open_descriptors() == before
+
+
+def test_kept_folders_are_closed_with_the_tree(tree: Tree) -> None:
     before = open_descriptors()
     reading = tree.keeping_folders()
     for _ in range(3):
         assert reading.read("folder/file", 100) == b"inside"
-        assert problem(reading, "folder/none").problem is FileProblem.MISSING
-        assert problem(reading, "none").problem is FileProblem.MISSING
+        for path in ("folder/none", "none"):
+            assert error_of(reading.read, path).problem is MISSING
     assert open_descriptors() == before + 2  # the root and one folder in it
     del reading
     assert open_descriptors() == before
 
 
-def test_no_more_than_so_many_folders_are_kept_open(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_number_of_kept_folders_is_bounded(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(folders, "MOST", 2)
     before = open_descriptors()
     reading = tree.keeping_folders()
@@ -433,7 +269,7 @@ def test_a_folder_opened_by_two_threads_is_kept_once() -> None:
 
 
 @pytest.mark.parametrize("target", ["../outside", "elsewhere"])
-def test_a_folder_replaced_by_a_link_is_read_as_it_was_opened(tree: Tree, target: str) -> None:
+def test_a_kept_folder_is_read_as_it_was_opened(tree: Tree, target: str) -> None:
     for folder in (tree.root.parent / "outside", tree.root / "elsewhere"):
         folder.mkdir()
         (folder / "file").write_bytes(b"another")
@@ -442,81 +278,80 @@ def test_a_folder_replaced_by_a_link_is_read_as_it_was_opened(tree: Tree, target
     (tree.root / "folder").rename(tree.root / "old")
     (tree.root / "folder").symlink_to(target)
     assert reading.read("folder/file", 100) == b"inside"
-
-
-def test_a_link_to_a_file_in_a_folder_kept_open_stays_below_the_root(tree: Tree) -> None:
-    reading = tree.keeping_folders()
-    assert reading.read("folder/file", 100) == b"inside"
-    (tree.root / "folder" / "out").symlink_to("../../secret")
-    (tree.root / "folder" / "in").symlink_to("file")
-    assert problem(reading, "folder/out").problem is FileProblem.UNSAFE
-    assert reading.read("folder/in", 100) == b"inside"
-
-
-def test_a_file_in_a_folder_kept_open_is_read_if_it_is_there(tree: Tree) -> None:
-    reading = tree.keeping_folders()
-    assert reading.read_if_there("folder/none", 100) is None
-    assert reading.read_if_there("folder/file", 100) == b"inside"
-    assert reading.read_if_there("folder/none", 100) is None
-    (tree.root / "folder" / "gone").symlink_to("nowhere")
-    (tree.root / "folder" / "out").symlink_to("../../secret")
-    (tree.root / "folder" / "in").symlink_to("file")
-    assert reading.read_if_there("folder/in", 100) == b"inside"
-    for path, limit, found in (
-        ("folder/gone", 100, FileProblem.IRREGULAR),
-        ("folder/out", 100, FileProblem.UNSAFE),
-        ("folder/file", 5, FileProblem.TOO_LARGE),
-        ("../secret", 100, FileProblem.UNSAFE),
-    ):
-        with pytest.raises(FileError) as e:
-            reading.read_if_there(path, limit)
-        assert e.value.problem is found
-
-
-def test_a_file_that_grows_while_it_is_read_is_read_to_its_end(
-    tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def before_it_grew(descriptor: int) -> os.stat_result:
-        found = list(fstat(descriptor))
-        found[stat.ST_SIZE] = 2
-        return os.stat_result(found)
-
-    fstat = os.fstat
-    monkeypatch.setattr(os, "fstat", before_it_grew)
-    assert tree.read("folder/file", 6) == b"inside"
-    with pytest.raises(FileError, match="larger than 5 bytes"):
-        tree.read("folder/file", 5)
-
-
-def test_another_pass_reads_the_folder_that_is_there_now(tree: Tree) -> None:
-    assert tree.keeping_folders().read("folder/file", 100) == b"inside"
-    (tree.root / "folder").rename(tree.root / "old")
+    (tree.root / "folder").unlink()
     (tree.root / "folder").mkdir()
     (tree.root / "folder" / "file").write_bytes(b"new")
     assert tree.keeping_folders().read("folder/file", 100) == b"new"
-    assert tree.read("folder/file", 100) == b"new"
 
 
-def test_a_tree_with_open_folders_can_be_sent_to_another_process(tree: Tree) -> None:
+def test_a_file_in_a_kept_folder_may_be_missing(tree: Tree) -> None:
     reading = tree.keeping_folders()
-    assert reading.read("folder/file", 100) == b"inside"
+    for name, leads_to in {"gone": "nowhere", "out": "../../secret", "in": "file"}.items():
+        (tree.root / "folder" / name).symlink_to(leads_to)
+    for path in ("folder/none", "folder/file", "folder/in", "folder/none"):
+        expected = None if path == "folder/none" else b"inside"
+        assert reading.read_if_there(path, 100) == expected
+    for path, limit, found in (
+        ("folder/gone", 100, IRREGULAR),
+        ("folder/out", 100, UNSAFE),
+        ("folder/file", 5, FileProblem.TOO_LARGE),
+        ("../secret", 100, UNSAFE),
+    ):
+        assert error_of(reading.read_if_there, path, limit).problem is found
+
+
+def test_a_tree_with_kept_folders_can_be_pickled(tree: Tree) -> None:
+    reading = tree.keeping_folders()
+    reading.read("folder/file", 100)
     copy = pickle.loads(pickle.dumps(reading))  # noqa: S301
     assert copy == tree
     assert copy.read("folder/file", 100) == b"inside"
 
 
-PARTS = st.sampled_from(
-    ["", ".", "..", "a", "b.onnx", ".git", "a b", "a:b", "\u00e9", "c\\d", "-x"]
+@pytest.mark.parametrize(
+    "path", ["folder/file", "new", "folder/new", "none/new", "folder/../new", "./new"]
 )
-NAMES = st.lists(PARTS, max_size=4).map("/".join)
+def test_a_target_may_exist_or_not(tree: Tree, path: str) -> None:
+    assert tree.target(path) == tree.root / os.path.normpath(path)
+
+
+def test_the_folder_of_a_target_may_be_a_link_inside_the_root(tree: Tree) -> None:
+    assert tree.target("way/new") == tree.root / "folder" / "new"
+
+
+@pytest.mark.parametrize(
+    ("path", "problem", "message"),
+    [
+        *(
+            (link, IRREGULAR, f"'{link}' is a link, expected a regular file")
+            for link in ("in", "gone", "out", "way", "circle")
+        ),
+        ("folder", IRREGULAR, "'folder' is a folder, expected a regular file"),
+        ("fifo", IRREGULAR, "'fifo' is a FIFO"),
+        (".", UNSAFE, "is a folder"),
+        ("folder/..", UNSAFE, "is a folder"),
+        ("..", UNSAFE, "is a folder"),
+        ("up/secret", UNSAFE, "a link that leaves the repository"),
+    ],
+)
+def test_a_target_is_a_regular_file(
+    tree: Tree, path: str, problem: FileProblem, message: str
+) -> None:
+    error = error_of(lambda p, _: tree.target(p), path)
+    assert (error.problem, message in error.message) == (problem, True), error
+
+
+PARTS = ("", ".", "..", "a", "b.onnx", ".git", "a b", "a:b", "\u00e9", "c\\d", "-x")
+NAMES = st.lists(st.sampled_from(PARTS), max_size=4).map("/".join)
 
 
 @given(st.sampled_from(["", ".", "model", "a/b", "..", "a/../b"]), NAMES)
+@example("model", "../../a")
+@example("model", "/a")
 @example("a/b", "a")
-def test_short_ways_to_join_names_give_the_same(folder: str, name: str) -> None:
+def test_names_are_joined_as_the_standard_library_joins_them(folder: str, name: str) -> None:
     safe = paths.unsafe_reason(name) is None
-    assert paths.join(folder, name) == (
-        os.path.normpath(f"{folder or '.'}/{name}") if safe else name
-    )
+    joined = os.path.normpath(f"{folder or '.'}/{name}")
+    assert paths.join(folder, name) == (joined if safe else name)
     if name:
         assert paths.relative(folder, name) == os.path.relpath(name, folder or ".")

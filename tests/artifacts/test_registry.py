@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a registry, whatever it calls its fields."""
+"""Reading a registry under its own names of fields."""
 
 from __future__ import annotations
 
@@ -8,29 +8,29 @@ from typing import Any
 
 import pytest
 
-from provenance.artifacts import registry as registries
 from provenance.artifacts.documents.strict_json import Position
-from provenance.artifacts.registry import ITSELF, FieldNames, Registry
+from provenance.artifacts.registry import ITSELF, FieldNames, Registry, Row, parse_bytes
 from provenance.errors import InputError
 
 
 def read(text: str) -> Registry:
-    return registries.parse_bytes(text.encode(), "model/registry.json")
+    return parse_bytes(text.encode(), "model/registry.json")
 
 
-def test_a_row_keeps_its_fields_verbatim() -> None:
-    fields = {"id": "m", "own": [1, 2.5, None], "onnx": 5, "smoke": "true", "license": ""}
+def read_row(**fields: Any) -> Row:
     (row,) = read(json.dumps({"models": [fields]})).rows
-    assert row.fields == fields
-    assert list(row.fields) == list(fields)
+    return row
+
+
+def test_a_row_keeps_its_fields_unchanged() -> None:
+    fields = {"id": "m", "own": [1, 2.5, None], "onnx": 5, "smoke": "true", "license": ""}
+    assert list(read_row(**fields).fields.items()) == list(fields.items())
 
 
 def test_a_value_of_another_type_is_no_value() -> None:
-    fields = {"onnx": 5, "smoke": "true", "sigstore_bundle": [], "external_data_sha256": "x"}
-    (row,) = read(json.dumps({"models": [fields]})).rows
+    row = read_row(onnx=5, smoke="true", sigstore_bundle=[], external_data_sha256="x")
     assert (row.onnx, row.sigstore_bundle, row.smoke) == (None, None, False)
-    assert row.external_data_sha256 == {}
-    assert row.label == "#0"
+    assert (row.external_data_sha256, row.label) == ({}, "#0")
 
 
 @pytest.mark.parametrize(
@@ -42,18 +42,17 @@ def test_a_value_of_another_type_is_no_value() -> None:
         ({"int8_sha256": ""}, True),
     ],
 )
-def test_a_row_is_quantized_where_it_says_so(fields: dict[str, Any], quantized: bool) -> None:
-    (row,) = read(json.dumps({"models": [fields]})).rows
-    assert row.quantized is quantized
+def test_a_row_declares_that_it_is_quantized(fields: dict[str, str], quantized: bool) -> None:
+    assert read_row(**fields).quantized is quantized
 
 
-def test_what_is_no_row_is_kept_apart_with_its_place() -> None:
+def test_an_entry_that_is_no_row_is_kept_apart_with_its_place() -> None:
     registry = read('{"models": [1, {"id": "m"}, null]}')
     assert [r.index for r in registry.rows] == [1]
     assert registry.not_rows == ((0, "a number"), (2, "null"))
 
 
-def test_a_field_is_located_or_else_its_row() -> None:
+def test_a_missing_field_has_the_place_of_its_row() -> None:
     registry = read('{"models": [\n  {"id": "m",\n   "onnx": "m.onnx"}]}')
     (row,) = registry.rows
     assert registry.locate(row, "onnx") == Position(3, 12)
@@ -61,20 +60,18 @@ def test_a_field_is_located_or_else_its_row() -> None:
     assert registry.locate(7) == Position(1, 1)
 
 
-def test_names_are_relative_to_the_registrys_folder() -> None:
+def test_names_are_relative_to_the_folder_of_the_registry() -> None:
     registry = read('{"models": []}')
     assert registry.folder == "model"
     assert registry.absolute("../bundles/x") == "bundles/x"
     assert registry.name_of("bundles/x") == "../bundles/x"
-    assert registries.parse_bytes(b'{"models": []}', "registry.json").folder == "."
+    assert parse_bytes(b'{"models": []}', "registry.json").folder == "."
 
 
-OTHER_NAMES = FieldNames(ITSELF, {"id": "name", "onnx": "file", "license": "licence"})
-
-
-def test_a_registry_of_another_shape_is_read_under_this_projects_names() -> None:
+def test_a_registry_of_another_shape_is_read_under_the_names_of_this_project() -> None:
     text = '[\n  {"id": 17, "name": "m",\n   "file": "m.onnx", "licence": "MIT", "own": 1}]'
-    registry = registries.parse_bytes(text.encode(), "index.json", OTHER_NAMES)
+    names = FieldNames(ITSELF, {"id": "name", "onnx": "file", "license": "licence"})
+    registry = parse_bytes(text.encode(), "index.json", names)
     (row,) = registry.rows
     assert row.fields == {"id": "m", "onnx": "m.onnx", "license": "MIT", "own": 1}
     assert list(row.verbatim) == ["id", "name", "file", "licence", "own"]
@@ -83,36 +80,26 @@ def test_a_registry_of_another_shape_is_read_under_this_projects_names() -> None
     assert not registry.names.stock
 
 
+STOCK, ENTRIES, LIST = FieldNames(), FieldNames("entries"), FieldNames(ITSELF)
+PATH = "the path of an object with a list `models`"
+
+
 @pytest.mark.parametrize(
-    ("names", "text", "says"),
+    ("names", "data", "message", "help"),
     [
-        (FieldNames(ITSELF), '{"models": []}', "expected a list of rows, found an object"),
-        (FieldNames("entries"), "[]", "expected an object with a list `entries`, found an array"),
-        (FieldNames("entries"), '{"models": []}', "field `entries`: expected a list of rows"),
+        (LIST, b'{"models": []}', "expected a list of rows, found an object", "not supported"),
+        (ENTRIES, b"[]", "an object with a list `entries`, found an array", "not supported"),
+        (ENTRIES, b'{"models": []}', "field `entries`: expected a list of rows", "not supported"),
+        (STOCK, b'{"models": []\n<<<<<<< HEAD\n', "merge conflict, at line 2, column 1", PATH),
+        (STOCK, b'\xef\xbb\xbf{"models": []}', "starts with a byte-order mark", PATH),
+        (STOCK, '{"models": []}'.encode("utf-16"), "is UTF-16; JSON is UTF-8", PATH),
+        (STOCK, b"\x08\x00\x12\x00", "is not JSON", PATH),
+        (STOCK, b'{"models": NaN}', "contains NaN", PATH),
     ],
 )
-def test_a_registry_of_a_shape_that_was_not_declared_is_refused(
-    names: FieldNames, text: str, says: str
+def test_another_document_is_refused(
+    names: FieldNames, data: bytes, message: str, help: str
 ) -> None:
-    with pytest.raises(InputError, match=says) as caught:
-        registries.parse_bytes(text.encode(), "index.json", names)
-    assert "not supported" in str(caught.value.help)
-
-
-@pytest.mark.parametrize(
-    ("data", "message"),
-    [
-        (
-            b'{"models": []\n<<<<<<< HEAD\n',
-            "contains an unresolved merge conflict, at line 2, column 1",
-        ),
-        (b'\xef\xbb\xbf{"models": []}', "starts with a byte-order mark"),
-        ('{"models": []}'.encode("utf-16"), "is UTF-16; JSON is UTF-8"),
-        (b"\x08\x00\x12\x00", "is not JSON"),
-        (b'{"models": NaN}', "contains NaN"),
-    ],
-)
-def test_a_registry_that_is_not_json_is_refused_with_the_reason(data: bytes, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        registries.parse_bytes(data, "r.json")
-    assert "the path of an object with a list `models`" in str(caught.value.help)
+        parse_bytes(data, "r.json", names)
+    assert help in str(caught.value.help)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Differences that `patch` applies, of any two texts, and fast where lines are alike."""
+"""Differences that `patch` applies, of any two texts, and fast if lines are alike."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provenance.artifacts.documents import text_diff
+from provenance.artifacts.writing import Change
 from tests.support.command import time_limit
 
 # Few different lines, so that they repeat, and a text may end without a line end.
@@ -22,7 +23,7 @@ texts = st.lists(st.sampled_from(["a\n", "b\n", "c\n", "{\n", "\n"]), max_size=1
 
 
 def applied(difference: str, before: str) -> str:
-    """What a difference makes of a text, by the rules of the format alone."""
+    """Apply a difference by the rules of the format alone."""
     old, new = before.splitlines(keepends=True), []
     at = 0
     lines = difference.splitlines(keepends=True)[2:]
@@ -48,28 +49,38 @@ def applied(difference: str, before: str) -> str:
 
 @given(texts, texts)
 @settings(max_examples=300)
-def test_a_difference_makes_the_one_text_of_the_other(before: str, after: str) -> None:
+def test_a_difference_turns_one_text_into_the_other(before: str, after: str) -> None:
     assert applied(text_diff.unified("x", before, after), before) == after
 
 
-def test_one_line_of_many_is_shown_with_three_around_it() -> None:
-    lines = [f"{n}\n" for n in range(20)]
-    before, after = "".join(lines), "".join(lines).replace("10\n", "ten\n")
-    expected = difflib.unified_diff(lines, after.splitlines(keepends=True), "a/x", "b/x")
-    assert text_diff.unified("x", before, after) == "".join(expected)
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("", "a\n"),
+        ("a\n", ""),
+        ("a", "a\n"),
+        ("a\n", "b"),
+        ("a\nb", "a\nB"),
+        ("a\r\nb\r\n", "a\r\nB\r\n"),
+        ('["\u2028", "\u0085", "\f"]\nb\n', '["\u2028", "\u0085", "\f"]\nB\n'),
+    ],
+)
+def test_git_applies_a_difference(before: str, after: str, tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(before.encode())
+    difference = Change("x", before, after).diff.encode()
+    subprocess.run(["git", "apply", "-"], input=difference, cwd=tmp_path, check=True)
+    assert (tmp_path / "x").read_bytes().decode() == after
 
 
-def test_changes_that_are_near_are_shown_together() -> None:
+@pytest.mark.parametrize(
+    ("changed", "hunks"), [([], 0), ([10], 1), ([10, 16], 1), ([10, 17], 1), ([10, 18], 2)]
+)
+def test_changes_are_shown_with_three_lines_around_them(changed: list[int], hunks: int) -> None:
     lines = [f"{n}\n" for n in range(40)]
-    for near, hunks in ((16, 1), (17, 1), (18, 2)):
-        after = [f"new{n}\n" if n in (10, near) else line for n, line in enumerate(lines)]
-        difference = text_diff.unified("x", "".join(lines), "".join(after))
-        assert difference.count("\n@@ ") == hunks
-        assert difference == "".join(difflib.unified_diff(lines, after, "a/x", "b/x"))
-
-
-def test_no_difference_is_shown_as_none() -> None:
-    assert text_diff.unified("x", "a\n", "a\n") == ""
+    after = [f"new{n}\n" if n in changed else line for n, line in enumerate(lines)]
+    difference = Change("x", "".join(lines), "".join(after)).diff
+    assert difference.count("\n@@ ") == hunks
+    assert difference == "".join(difflib.unified_diff(lines, after, "a/x", "b/x"))
 
 
 def test_a_line_separator_inside_a_string_ends_no_line() -> None:
@@ -77,34 +88,13 @@ def test_a_line_separator_inside_a_string_ends_no_line() -> None:
     assert difference == '--- a/x\n+++ b/x\n@@ -1 +1 @@\n-"\u2028\x0c"\n+"\u2028"\n'
 
 
-@pytest.mark.parametrize(
-    ("before", "after"), [("", "a\n"), ("a\n", ""), ("a", "a\n"), ("a\n", "b")]
-)
-def test_patch_applies_it(before: str, after: str, tmp_path: Path) -> None:
-    (tmp_path / "x").write_text(before)
-    done = subprocess.run(
-        ["git", "apply", "-"],
-        input=text_diff.unified("x", before, after),
-        cwd=tmp_path,
-        text=True,
-        check=False,
-        capture_output=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert (tmp_path / "x").read_text() == after
-
-
-def test_a_registry_of_ten_thousand_rows_is_compared_in_no_time() -> None:
+def test_large_texts_are_compared_fast() -> None:
     rows = [{"id": f"m{n}", "kind": "fr", "license": "MIT", "smoke": True} for n in range(10_000)]
     before = json.dumps([{k: v for k, v in r.items() if k != "license"} for r in rows], indent=1)
-    after = json.dumps(rows, indent=1)
     with time_limit(10):
-        difference = text_diff.unified("x", before, after)
+        difference = text_diff.unified("x", before, json.dumps(rows, indent=1))
     assert difference.count('\n+  "license": "MIT",') == 10_000
     assert "\n-" not in difference.partition("\n+++")[2]
-
-
-def test_a_long_stretch_without_a_unique_line_is_shown_as_replaced() -> None:
-    with time_limit(10):
+    with time_limit(10):  # no line is unique
         difference = text_diff.unified("x", "a\n" * 3000, "b\n" * 3000)
     assert difference.count("\n-a") == difference.count("\n+b") == 3000

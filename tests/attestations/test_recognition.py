@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A file that was given in place of another is named for what it is."""
+"""A file that was given in place of another is named by its kind."""
 
 from __future__ import annotations
 
@@ -15,76 +15,54 @@ from provenance.signing import trusted_root
 from tests.signing.workshop import PAYLOAD, instance
 
 SIGSTORE = "application/vnd.dev.sigstore"
-NAMES: dict[str, tuple[Any, str]] = {
-    "bundle": ({"mediaType": f"{SIGSTORE}.bundle.v9+json"}, "a Sigstore bundle"),
-    "root": ({"mediaType": f"{SIGSTORE}.trustedroot+json;version=0.1"}, "a trusted root"),
-    "root without media type": ({"tlogs": [], "certificateAuthorities": []}, "a trusted root"),
-    "config": (
-        {"mediaType": f"{SIGSTORE}.clienttrustconfig.v0.1+json"},
-        "a client trust configuration",
-    ),
-    "signing": ({"mediaType": f"{SIGSTORE}.signingconfig.v0.2+json"}, "a signing configuration"),
-    "older signing": ({"caUrl": "", "rekorTlogUrls": []}, "a signing configuration"),
-    "targets": ({"signed": {"_type": "targets"}, "signatures": []}, "TUF metadata (targets)"),
-    "layout": ({"signed": {"_type": "layout"}, "signatures": []}, "an in-toto layout"),
-    "envelope": (
-        {"payload": "", "payloadType": "", "signatures": []},
-        "a DSSE envelope without a bundle around it",
-    ),
-    "statement": (
-        {"_type": "https://in-toto.io/Statement/v1"},
-        "an in-toto statement that is not signed",
-    ),
-    "cosign": (
-        {"base64Signature": "", "cert": "", "rekorBundle": {}},
-        "a signature in the former format of cosign",
-    ),
-    "GitHub": ({"attestations": []}, "an answer of GitHub's attestation API"),
-    "Rekor": (
-        {"24296fb2": {"body": "", "integratedTime": 1, "logIndex": 1}},
-        "an entry of a Rekor log",
-    ),
-    "OCI": ({"mediaType": "application/vnd.oci.image.manifest.v1+json"}, "an OCI manifest"),
-}
-FILES = {
-    "public key": (b"-----BEGIN PUBLIC KEY-----\n", "a public key"),
-    "private key": (b"\n-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n", "a private key"),
-    "certificate": (b"-----BEGIN CERTIFICATE-----\n", "a certificate"),
-    "other": (b"-----BEGIN SSH SIGNATURE-----\n", "a file in PEM"),
-} | {name: (json.dumps(value).encode(), found) for name, (value, found) in NAMES.items()}
+ENVELOPE = "a DSSE envelope without a bundle around it"
+COSIGN = "a signature in the former format of cosign"
+OCI = {"mediaType": "application/vnd.oci.image.manifest.v1+json"}
+DOCUMENTS: list[tuple[dict[str, Any], str]] = [
+    ({"mediaType": f"{SIGSTORE}.bundle.v9+json"}, "a Sigstore bundle"),
+    ({"mediaType": f"{SIGSTORE}.trustedroot+json;version=0.1"}, "a trusted root"),
+    ({"tlogs": [], "certificateAuthorities": []}, "a trusted root"),
+    ({"mediaType": f"{SIGSTORE}.clienttrustconfig.v0.1+json"}, "a client trust configuration"),
+    ({"mediaType": f"{SIGSTORE}.signingconfig.v0.2+json"}, "a signing configuration"),
+    ({"caUrl": "", "rekorTlogUrls": []}, "a signing configuration"),
+    ({"signed": {"_type": "targets"}, "signatures": []}, "TUF metadata (targets)"),
+    ({"signed": {"_type": "layout"}, "signatures": []}, "an in-toto layout"),
+    ({"_type": "https://in-toto.io/Statement/v1"}, "an in-toto statement that is not signed"),
+    ({"attestations": []}, "an answer of GitHub's attestation API"),
+    (OCI, "an OCI manifest"),
+    ({"payload": "", "payloadType": "", "signatures": []}, ENVELOPE),
+    ({"base64Signature": "", "cert": "", "rekorBundle": {}}, COSIGN),
+    ({"24296fb2": {"body": "", "integratedTime": 1, "logIndex": 1}}, "an entry of a Rekor log"),
+]
+FILES: list[tuple[bytes, str]] = [
+    (b"-----BEGIN PUBLIC KEY-----\n", "a public key"),
+    (b"\n-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\n", "a private key"),
+    (b"-----BEGIN CERTIFICATE-----\n", "a certificate"),
+    (b"-----BEGIN SSH SIGNATURE-----\n", "a file in PEM"),
+    *((json.dumps(value).encode(), name) for value, name in DOCUMENTS),
+]
+ROOTS = ("a trusted root", "a client trust configuration")
 
 
-ROOTS = {"root", "root without media type", "config"}
-
-
-@pytest.mark.parametrize("name", FILES)
-def test_a_document_is_named(name: str) -> None:
-    data, found = FILES[name]
-    assert recognition.name_of(data) == found
+@pytest.mark.parametrize(("data", "name"), FILES)
+def test_a_file_of_another_kind_is_named(data: bytes, name: str) -> None:
+    assert recognition.name_of(data) == name
+    if name != "a Sigstore bundle":
+        with pytest.raises(BundleError) as not_a_bundle:
+            decode(data)
+        assert f"it is {name}, expected" in str(not_a_bundle.value)
+    if name not in ROOTS:
+        with pytest.raises(ProtoJsonError) as not_a_root:
+            trusted_root.decode(data, "root.json")
+        assert f"it is {name}, expected a trusted root" in str(not_a_root.value)
 
 
 @pytest.mark.parametrize(
     "value",
     [{}, [], "text", {"mediaType": 7}, {"signed": {"_type": []}, "signatures": 1}, {"a": {}}],
 )
-def test_another_document_is_not_named(value: object) -> None:
+def test_an_unknown_document_has_no_name(value: object) -> None:
     assert recognition.name_of(json.dumps(value).encode()) is None
-
-
-@pytest.mark.parametrize("name", sorted(FILES.keys() - {"bundle"}))
-def test_a_bundle_that_is_something_else_says_what(name: str) -> None:
-    data, found = FILES[name]
-    with pytest.raises(BundleError) as raised:
-        decode(data)
-    assert f"it is {found}, expected" in str(raised.value)
-
-
-@pytest.mark.parametrize("name", sorted(FILES.keys() - ROOTS))
-def test_a_trusted_root_that_is_something_else_says_what(name: str) -> None:
-    data, found = FILES[name]
-    with pytest.raises(ProtoJsonError) as raised:
-        trusted_root.decode(data, "root.json")
-    assert f"it is {found}, expected a trusted root" in str(raised.value)
 
 
 def in_lines(*values: object, end: str = "\n") -> bytes:
@@ -95,12 +73,14 @@ BUNDLE, ROOT = instance().attest(PAYLOAD), instance().trusted_root()
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\n\n"])
-def test_lines_are_documents_of_their_own(end: str) -> None:
+def test_each_line_of_json_is_a_document(end: str) -> None:
     data = in_lines(BUNDLE, ROOT, end=end)
     assert [json.loads(line) for line in recognition.lines(data)] == [BUNDLE, ROOT]
     assert recognition.name_of(data) == "2 lines of JSON"
     assert recognition.is_lines_of(recognition.BUNDLE, in_lines(BUNDLE, BUNDLE, end=end))
     assert not recognition.is_lines_of(recognition.BUNDLE, data)
+    with pytest.raises(BundleError, match=r"2 lines of JSON, each a Sigstore bundle, expected one"):
+        decode(in_lines(BUNDLE, BUNDLE, end=end))
 
 
 @pytest.mark.parametrize(
@@ -116,8 +96,3 @@ def test_lines_are_documents_of_their_own(end: str) -> None:
 )
 def test_another_file_is_one_document(data: bytes) -> None:
     assert recognition.lines(data) == (data,)
-
-
-def test_one_bundle_is_expected_where_the_document_is_ours() -> None:
-    with pytest.raises(BundleError, match=r"2 lines of JSON, each a Sigstore bundle, expected one"):
-        decode(in_lines(BUNDLE, BUNDLE))

@@ -39,10 +39,9 @@ def blocks(text: str) -> Iterator[tuple[int, str, str]]:
         yield _line(text, match.start(2)), match.group(1), match.group(2)
 
 
-def fences(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the language and the content of each fenced block."""
-    for _, language, content in blocks(text):
-        yield language, content
+def fences(text: str) -> list[tuple[str, str]]:
+    """Return the language and the content of each fenced block."""
+    return [(language, content) for _, language, content in blocks(text)]
 
 
 def links(text: str) -> Iterator[tuple[int, str]]:
@@ -61,10 +60,8 @@ def inline_code(text: str) -> Iterator[tuple[int, str]]:
 
 def anchors(text: str) -> set[str]:
     """Return the anchors of a page's headings, as code hosts make them."""
-    found: set[str] = set()
-    for heading in _HEADING.findall(prose(text)):
-        found.add(re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-"))
-    return found
+    headings = _HEADING.findall(prose(text))
+    return {re.sub(r"[^\w\- ]", "", h.lower()).replace(" ", "-") for h in headings}
 
 
 def problems(find: Callable[[str], Iterable[Problem]], pages: Iterable[str] = NAMES) -> list[str]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import json
 from collections.abc import Callable
 from typing import Any
@@ -33,80 +32,50 @@ def not_canonical(text: str) -> str:
     return spelt
 
 
-def without_log_entries(bundle: Bundle) -> str:
-    del bundle["verificationMaterial"]["tlogEntries"]
-    return json.dumps(bundle)
+def in_envelope(**changes: Callable[[Any], object]) -> Callable[[Bundle], Bundle]:
+    """Change members of the envelope."""
+
+    def change(bundle: Bundle) -> Bundle:
+        envelope = bundle["dsseEnvelope"]
+        changed = {name: edit(envelope[name]) for name, edit in changes.items()}
+        return bundle | {"dsseEnvelope": envelope | changed}
+
+    return change
 
 
-def payload_not_canonical(bundle: Bundle) -> str:
-    bundle["dsseEnvelope"]["payload"] = not_canonical(bundle["dsseEnvelope"]["payload"])
-    return json.dumps(bundle)
+def in_signature(edit: Callable[[str], str]) -> Callable[[Bundle], Bundle]:
+    return in_envelope(signatures=lambda found: [found[0] | {"sig": edit(found[0]["sig"])}])
 
 
-def signature_not_canonical(bundle: Bundle) -> str:
-    signature = bundle["dsseEnvelope"]["signatures"][0]
-    signature["sig"] = not_canonical(signature["sig"])
-    return json.dumps(bundle)
+def without_log_entries(bundle: Bundle) -> Bundle:
+    material = bundle["verificationMaterial"]
+    kept = {name: value for name, value in material.items() if name != "tlogEntries"}
+    return bundle | {"verificationMaterial": kept}
 
 
-def line_break_in_base64(bundle: Bundle) -> str:
-    signature = bundle["dsseEnvelope"]["signatures"][0]
-    signature["sig"] = f"{signature['sig'][:8]}\n{signature['sig'][8:]}"
-    return json.dumps(bundle)
+CHANGES: dict[str, tuple[Callable[[Bundle], Bundle], bool, bool]] = {
+    "nothing": (dict, True, True),
+    "without log entries": (without_log_entries, False, True),
+    "payload not canonical": (in_envelope(payload=not_canonical), True, False),
+    "signature not canonical": (in_signature(not_canonical), True, False),
+    "line break in base64": (in_signature(lambda s: f"{s[:8]}\n{s[8:]}"), True, False),
+    "foreign character in base64": (in_signature(lambda s: f"{s[:8]}!{s[8:]}"), True, False),
+    "two signatures": (in_envelope(signatures=lambda found: found * 2), True, False),
+    "key twice": (lambda bundle: {"media": "", **bundle}, True, False),
+    "unknown field": (lambda bundle: bundle | {"comment": "hello"}, False, False),
+}
 
 
-def foreign_character_in_base64(bundle: Bundle) -> str:
-    signature = bundle["dsseEnvelope"]["signatures"][0]
-    signature["sig"] = f"{signature['sig'][:8]}!{signature['sig'][8:]}"
-    return json.dumps(bundle)
-
-
-def two_signatures(bundle: Bundle) -> str:
-    bundle["dsseEnvelope"]["signatures"] *= 2
-    return json.dumps(bundle)
-
-
-def key_twice(bundle: Bundle) -> str:
-    text = json.dumps(bundle)
-    return text.replace('"mediaType"', '"mediaType": "something else", "mediaType"')
-
-
-def unknown_field(bundle: Bundle) -> str:
-    return json.dumps(bundle | {"comment": "hello"})
-
-
-def models_accept(text: str) -> bool:
-    try:
-        Model.from_json(text)
-    except ValidationError:
-        return False
-    return True
-
-
-def we_accept(text: str) -> bool:
-    try:
-        ours.decode(text.encode("utf-8"))
-    except ours.BundleError:
-        return False
-    return True
-
-
-@pytest.mark.parametrize(
-    ("change", "by_models", "by_us"),
-    [
-        (json.dumps, True, True),
-        (without_log_entries, False, True),
-        (payload_not_canonical, True, False),
-        (signature_not_canonical, True, False),
-        (line_break_in_base64, True, False),
-        (foreign_character_in_base64, True, False),
-        (two_signatures, True, False),
-        (key_twice, True, False),
-        (unknown_field, False, False),
-    ],
-)
-def test_what_the_models_accept_and_what_we_do(
-    change: Callable[[Bundle], str], by_models: bool, by_us: bool
-) -> None:
-    text = change(copy.deepcopy(json.loads(COMMITTED.read_text("utf-8"))))
-    assert (models_accept(text), we_accept(text)) == (by_models, by_us)
+@pytest.mark.parametrize("name", CHANGES)
+def test_the_models_and_this_project_accept_what_the_table_shows(name: str) -> None:
+    change, by_models, by_us = CHANGES[name]
+    text = json.dumps(change(json.loads(COMMITTED.read_text("utf-8"))))
+    text = text.replace('"media"', '"mediaType"')
+    accepted = []
+    for decode in (Model.from_json, lambda t: ours.decode(t.encode("utf-8"))):
+        try:
+            decode(text)
+            accepted.append(True)
+        except (ValidationError, ours.BundleError):
+            accepted.append(False)
+    assert accepted == [by_models, by_us]

@@ -1,4 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
+"""What scripts/ write into the docs is up to date."""
+
 from __future__ import annotations
 
 import subprocess
@@ -7,18 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from scripts import story, write_docs
-from tests.docs.pages import ROOT, require_none
+from provenance import check, load_config
+from scripts import screenshot, story, write_docs
+from tests.docs.pages import ROOT
 
 
-def test_what_is_generated_is_what_the_script_writes() -> None:
-    """The story of ADR-1105 is played here; each scene also says what it has to show."""
+def test_the_generated_pages_are_up_to_date() -> None:
+    """The story of ADR-1105 is played here; each scene also checks what it has to show."""
     out_of_date = write_docs.stale(write_docs.generate())
     assert out_of_date == [], "run `make docs`, look at the difference, and commit it"
 
 
 def test_the_pages_of_rules_say_what_the_rules_are() -> None:
-    """Severity, what can be deferred, which command judges: a change of these shows in a diff."""
     assert write_docs.stale(write_docs.rule_pages()) == [], "run `make docs`"
 
 
@@ -36,37 +38,30 @@ def test_a_changed_page_and_a_page_of_no_rule_are_out_of_date(tmp_path: Path) ->
     assert not (tmp_path / "docs/rules/LIC999.md").exists()
 
 
-def test_only_text_between_the_markers_is_replaced() -> None:
-    text = "a\n<!-- generated: x -->\nold\n<!-- end -->\nb\n"
-    filled = write_docs.fill(text, {"x": lambda: "new\n"}, "page")
-    assert filled == "a\n<!-- generated: x -->\nnew\n<!-- end -->\nb\n"
-
-
-def test_a_page_that_asks_for_an_unknown_block_is_an_error() -> None:
+def test_a_generated_block_is_filled_between_its_markers() -> None:
+    text = "a\n<!-- generated: {} -->\n{}<!-- end -->\nb\n"
+    blocks = {"x": lambda: "new\n"}
+    assert write_docs.fill(text.format("x", "old\n"), blocks, "page") == text.format("x", "new\n")
     with pytest.raises(write_docs.DocsError, match="unknown block 'y'; the known ones are x"):
-        write_docs.fill("<!-- generated: y -->\n<!-- end -->", {"x": lambda: ""}, "page")
+        write_docs.fill(text.format("y", ""), blocks, "page")
 
 
 def test_every_marker_is_closed() -> None:
-    unclosed: list[str] = []
     for path in write_docs.marked_files(ROOT):
         text = path.read_text("utf-8")
         marked = len(write_docs.MARKED.findall(text))
-        if not marked == text.count("<!-- generated: ") == text.count("<!-- end -->"):
-            unclosed.append(path.relative_to(ROOT).as_posix())
-    require_none(unclosed)
+        counts = [text.count("<!-- generated: "), text.count("<!-- end -->")]
+        assert counts == [marked, marked], path
 
 
-def test_a_scene_that_no_longer_tells_its_part_is_an_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_scene_with_other_output_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scene = story.Scene(None, ("provenance --version",), ("provenance 0.0.0",))
     monkeypatch.setattr(story, "STORY", {"version": scene})
     with pytest.raises(story.StoryError, match="output of scene 'version' does not contain"):
         story.Stage(tmp_path).play("version")
 
 
-def test_what_differs_from_run_to_run_is_left_out(tmp_path: Path) -> None:
+def test_output_that_changes_from_run_to_run_is_left_out(tmp_path: Path) -> None:
     stage = story.Stage(tmp_path)
     digest = "0" * 64
     lines = f"  key a.pub (sha256 {digest})\n  signed with a key; key hint: sha256 {digest}; x\n"
@@ -78,16 +73,34 @@ def test_what_differs_from_run_to_run_is_left_out(tmp_path: Path) -> None:
     )
 
 
-def test_long_lists_are_shortened_and_say_so() -> None:
-    assert write_docs.shorten({"a": [1, 2, [3, 4, 5]], "b": [1]}) == {
-        "a": [1, 2, "… 1 more"],
-        "b": [1],
-    }
+def test_a_long_list_is_shortened() -> None:
+    shown = write_docs.shorten({"a": [1, 2, [3, 4, 5]], "b": [1]})
+    assert shown == {"a": [1, 2, "… 1 more"], "b": [1]}
 
 
 def test_the_script_runs_from_any_folder(tmp_path: Path) -> None:
-    script = ROOT / "scripts" / "write_docs.py"
-    done = subprocess.run(
-        [sys.executable, str(script), "--help"], cwd=tmp_path, capture_output=True, check=True
-    )
+    command = [sys.executable, str(ROOT / "scripts" / "write_docs.py"), "--help"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True)
     assert b"--check" in done.stdout
+
+
+def test_the_gate_finds_what_the_picture_shows(tmp_path: Path) -> None:
+    stage = story.Stage(tmp_path)
+    stage.play("key")
+    screenshot.spoil(stage.end_of("key"))
+    report = check(load_config(stage.end_of("key")))
+    found = {f.code for f in report.failing}
+    assert found == {"ART302", "ART311", "ENS509", "LIC201", "LIC202", "SID404"}
+    assert report.warnings == ()
+    assert {f.code for f in report.deferred} == {"SID402"}
+    picture = (ROOT / "docs/images/check.png").read_bytes()
+    assert picture.startswith(b"\x89PNG")
+    assert len(picture) < 150_000
+
+
+def test_the_tools_that_the_screenshot_lacks_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert screenshot.main([str(tmp_path / "x.png")]) == 1
+    assert "xterm, Xvfb, import, mogrify: not installed" in capsys.readouterr().err
