@@ -41,6 +41,17 @@ def trust(root: dict[str, Any] | None = None, **changes: Any) -> Trust:
     return replace(known, **changes)
 
 
+def mixed_root(*ours: str) -> Trust:
+    """Return trust in the root of the stranger, with these parts of the instance's root."""
+    root = instance().trusted_root()
+    return trust(stranger().trusted_root() | {part: root[part] for part in ours})
+
+
+def no_log() -> Trust:
+    """Return trust in the root of the instance without its logs."""
+    return trust(instance().trusted_root() | {"tlogs": []})
+
+
 def judge(bundle: Bundle, who: Trust | None = None, sha256: str = SHA256) -> Judgement:
     """Verify a well-formed bundle."""
     return judging.judge(decode(json.dumps(bundle).encode()), who or trust(), sha256)
