@@ -18,10 +18,8 @@ from provenance.cli import COMMANDS
 from provenance.cli.options import cores
 from provenance.gate.rules import CATALOGUE
 from provenance.operations import check as check_operation
-from provenance.operations.adoption import shape
 from tests.support.command import Result, run_cli
 from tests.support.keys import KeyPair
-from tests.support.models import External, data, model
 from tests.support.repository import Repository
 
 
@@ -292,29 +290,6 @@ def test_init_refuses(
     assert (bare.root / name).read_text() == content
 
 
-def test_init_takes_the_registry_that_is_named(bare: Repository) -> None:
-    (bare.root / "other.json").write_text(ROW)
-    assert run_cli("init", "--registry", "./other.json", cwd=bare.root).code == 0
-    assert 'registry = "other.json"\n' in (bare.root / "provenance.toml").read_text()
-
-
-def test_init_looks_at_a_bounded_number_of_files(
-    bare: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(shape, "_MAX_FILES", 0)
-    assert run_cli("init", cwd=bare.root).code == 2
-
-
-@pytest.mark.parametrize("folder", ['mod"el', "mod'el", "modèl 模型", "a\nb"])
-def test_init_quotes_the_path_of_the_registry(tmp_path: Path, key: KeyPair, folder: str) -> None:
-    repository = Repository(tmp_path, key, folder=folder)
-    repository.add()
-    repository.save()
-    (tmp_path / "provenance.toml").unlink()
-    assert run_cli("init", cwd=tmp_path).code == 0
-    assert run_cli("check", cwd=tmp_path).code == 0
-
-
 # --- keygen ------------------------------------------------------------------------------------
 
 
@@ -393,46 +368,6 @@ def test_hash_prints_every_model_file(full: Repository) -> None:
     assert "OK: every digest in the rows is correct" in result.out
 
 
-def test_hash_adds_the_digests_of_external_data(repository: Repository) -> None:
-    for name in ("a.data", "b.data"):
-        repository.write(name, data(24, salt=ord(name[0])))
-    external = [External(f"{n}.data", tensor=n) for n in "ab"]
-    repository.add("m", model(external=external), external_data_sha256={"a.data": ""})
-    repository.add("n", model(external=external, salt=1), external_data_sha256={})
-    repository.add("o", model(external=external, salt=2))
-    root = repository.save().root
-    assert "no digest in the row" in run_cli("hash", cwd=root).out
-    assert run_cli("check", cwd=root).code == 1
-    assert run_cli("hash", "--write", "--add-external-data", cwd=root).code == 0
-    assert run_cli("check", cwd=root).code == 0
-
-
-def test_hash_continues_after_a_file_that_it_cannot_hash(full: Repository) -> None:
-    full.path("plain.onnx").unlink()
-    full.write("q.onnx", b"not a model")
-    result = run_cli("hash", cwd=full.root)
-    assert result.code == 1
-    for part in ("  model/plain.onnx  does not exist\n", "not ONNX", "ext.onnx.data"):
-        assert part in result.out
-    assert "FAILED: 2 files could not be hashed" in result.out
-
-
-def test_hash_shows_another_digest_than_declared(full: Repository) -> None:
-    full.write("plain.onnx", model(salt=77))
-    value = run_cli("hash", "plain", "--format", "json", cwd=full.root).json
-    (file,) = value["files"]
-    assert (file["row"], file["matches"]) == ("plain", False)
-    assert (file["declared"], file["refused"]) == (
-        full.rows[0]["sha256"],
-        "it declares other bytes",
-    )
-    assert (value["verdict"], value["diff"]) == ("failed", "")
-    accept = ("hash", "--accept", "plain")
-    shown = run_cli(*accept, cwd=full.root, terminal=True, env={"TERM": "xterm"}).out
-    assert "\x1b[38;5;64m" in shown
-    assert "\x1b[38;5;196m" in shown
-
-
 @pytest.mark.parametrize("field", ["sha256", "int8_sha256"])
 def test_hash_fails_for_a_row_without_a_digest(full: Repository, field: str) -> None:
     row = next(r for r in full.rows if r["id"] == "q")
@@ -501,14 +436,6 @@ def test_release_refuses_to_sign_rows_with_findings(full: Repository) -> None:
     assert os.listdir(full.root / "bundles") == []
 
 
-def test_release_without_declared_trust_names_its_key(tmp_path: Path, key: KeyPair) -> None:
-    repository = Repository(tmp_path)
-    repository.add()
-    result = run_cli("release", "--signer", key.signer, cwd=repository.save().root)
-    assert result.code == 0
-    assert "[[trust.key]]" in result.out
-
-
 def test_release_reports_that_it_does_not_attest_stale_seeds(repository: Repository) -> None:
     repository.add_ensemble(seeds=7, sha256="0" * 64)
     repository.defer("SID402", ["*"])
@@ -530,32 +457,6 @@ def test_verify_takes_a_key_or_a_trust_file_from_elsewhere(
     assert run_cli("verify", "--key", key.public, cwd=full.root).code == 0
     assert run_cli("verify", "--trust", tmp_path / "trust.toml", cwd=full.root).code == 0
     assert run_cli("verify", "--key", other_key.public, cwd=full.root).code == 1
-
-
-def test_verify_model_reports_all_files_and_their_deferrals(full: Repository, key: KeyPair) -> None:
-    full.add_sidecar(full.add("held"), sha256="0" * 64)
-    full.defer("SID402", ["held"])
-    full.released()
-    for path in (full.root / "bundles").glob("*.onnx.sigstore.json"):
-        full.path(path.name).write_bytes(path.read_bytes())
-    files = ["model/held.onnx", "model/ext.onnx"]
-    typed = ("verify-model", *files, "--key", str(key.public), "--format", "json")
-    result = run_cli(*typed, cwd=full.root)
-    assert result.code == 0
-    assert [r["id"] for r in result.json["rows"]] == ["held", "ext"]
-    assert result.json["rows"][0]["deferrals"][0]["reference"] == "ADR-1105"
-    full.write("ext.onnx.data", data(24, salt=9))
-    result = run_cli(*typed, cwd=full.root)
-    assert result.code == 1
-    assert [r["verdict"] for r in result.json["rows"]] == ["verified", "failed"]
-
-
-def test_inspect_shows_the_statement_of_a_bundle(full: Repository) -> None:
-    bundle = "bundles/ext.onnx.sigstore.json"
-    full.released()
-    assert "ext.onnx.data" in run_cli("inspect", bundle, cwd=full.root).out
-    value = run_cli("inspect", bundle, "--format", "json", cwd=full.root).json
-    assert value["statement"]["predicate"]["row"]["id"] == "ext"
 
 
 def test_rules_finds_a_rule_a_family_or_all_rules() -> None:

@@ -16,8 +16,7 @@ from provenance.cli.progress_bar import Bar
 from provenance.evidence import progress as gate_progress
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
-from tests.support.models import External, model
-from tests.support.repository import Repository, sha256
+from tests.support.repository import Repository
 from tests.support.terminal import run_on_terminal
 
 SHOW_CURSOR = "\x1b[?25h"
@@ -48,18 +47,6 @@ def test_bar_needs_a_terminal_and_can_be_switched_off(full: Repository) -> None:
     assert run_cli("check", "--quiet", cwd=full.root, terminal=True).err == ""
     assert "\x1b" in run_cli("check", cwd=full.root, terminal=True, env={"TERM": "xterm"}).err
     assert "\x1b" not in run_cli("check", cwd=full.root, terminal=True, env={"TERM": "dumb"}).err
-
-
-def test_large_file_has_its_own_line(repository: Repository) -> None:
-    size = gate_progress.LARGE
-    with repository.write("large.data", b"").open("wb") as stream:
-        stream.truncate(size)
-    weights = {"large.data": sha256(bytes(size))}
-    repository.add("m", model(external=External("large.data")), external_data_sha256=weights)
-    result = run_on_terminal("check", cwd=repository.save().root, stream="stderr")
-    assert result.code == 0, result
-    assert "large.data" in result.err
-    assert "64.0 MiB" in result.err
 
 
 class Shown:

@@ -3,26 +3,22 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.attestations.bundle import decode
 from provenance.attestations.log_entry import LogEntry
 from provenance.signing import inclusion
-from provenance.signing.judgement import Clock, Moment, RefusedError
-from provenance.signing.trusted_root import Log, Period
+from provenance.signing.judgement import RefusedError
+from provenance.signing.trusted_root import Log
 from tests.signing.workshop import PAYLOAD, flipped, instance, stranger
 from tests.signing.workshop import trust as keyless_trust
-from tests.support.sigstore.ca import der
-from tests.support.sigstore.instance import NOW, START
 from tests.support.sigstore.rekor import Rekor, b64, leaf_hash, path, root_hash
 
 EM_DASH: Final = "\u2014"
@@ -129,22 +125,6 @@ def test_cosignatures_of_witnesses_are_ignored() -> None:
     inclusion.prove(with_checkpoint(made, envelope=witnessed), log(made))
 
 
-KEYS: dict[str, dict[str, Any]] = {
-    "ECDSA P-384": {"key_details": "PKIX_ECDSA_P384_SHA_384"},
-    "ECDSA P-256": {"key_details": "PKIX_ECDSA_P256_SHA_256"},
-    "no key": {"public_key": b"no key"},
-    "an RSA key": {"public_key": der(rsa.generate_private_key(65537, 2048))},
-    "an ECDSA key": {"public_key": der(ec.generate_private_key(ec.SECP256R1()))},
-    "another key": {"public_key": der(ed25519.Ed25519PrivateKey.generate())},
-}
-
-
-@pytest.mark.parametrize("changes", KEYS.values(), ids=KEYS)
-def test_log_must_sign_with_its_key(changes: dict[str, Any]) -> None:
-    made = entry()
-    assert NOT_SIGNED in refusal(made, replace(log(made), **changes))
-
-
 def test_promise_must_be_that_of_the_log() -> None:
     made = entry("v1")
     assert made.integrated_time is not None
@@ -153,27 +133,3 @@ def test_promise_must_be_that_of_the_log() -> None:
         later = replace(bare, integrated_time=made.integrated_time + 1)
         assert "the promise of its log" in refusal(later)
     assert "nothing proves that its log" in refusal(replace(made, promise=None, proof=None))
-
-
-@pytest.mark.parametrize("version", ["v1", "v2"])
-def test_log_is_found_by_its_id_and_origin(version: str) -> None:
-    made = entry(version)
-    assert made.proof is not None
-    host, _, tree = made.proof.checkpoint.origin.partition(" - ")
-    assert log(made).host == host
-    assert bool(tree) is (version == "v1")
-    with pytest.raises(RefusedError, match="is not in the trusted root"):
-        log(replace(made, log_id=b"?" * 32))
-    for origin in ("other.simulated.test", "rekor.simulated.test - x", ""):
-        with pytest.raises(RefusedError, match="its checkpoint is from the log"):
-            log(with_checkpoint(made, origin=origin))
-
-
-def test_both_ends_of_the_period_of_a_log_count() -> None:
-    held = replace(log(entry()), period=Period(START, NOW))
-    second = datetime.timedelta(seconds=1)
-    inclusion.in_service(held, [Moment(START, Clock.LOG), Moment(NOW, Clock.TIMESTAMP)])
-    inclusion.in_service(held, [])
-    for outside in (START - second, NOW + second):
-        with pytest.raises(RefusedError, match="was in service from"):
-            inclusion.in_service(held, [Moment(NOW, Clock.TIMESTAMP), Moment(outside, Clock.LOG)])
