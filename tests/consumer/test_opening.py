@@ -16,6 +16,7 @@ from provenance.gate.judge import judge
 from tests.consumer.conftest import ONE, Downloads, compute, weights
 from tests.support.cases import message_bundle
 from tests.support.keys import KeyPair
+from tests.support.models import model
 from tests.support.releases import SUMMARY
 from tests.support.repository import SUFFIX, sha256
 

@@ -23,13 +23,14 @@ from tests.signing.workshop import (
     CONTENT,
     PAYLOAD,
     accepted,
-    entry,
-    flipped,
+    flip_hash,
+    flip_signature,
     instance,
     judge,
     material,
     mixed_root,
     no_log,
+    other_payload,
     refusal,
     stranger,
     trust,
@@ -58,20 +59,6 @@ def test_statement_signed_by_each_kind_of_key_is_accepted(name: str) -> None:
     accepted(instance().attest(PAYLOAD, key=KEYS[name], log=None), no_log())
 
 
-def other_payload(bundle: Bundle) -> None:
-    bundle["dsseEnvelope"]["payload"] = "e30="
-
-
-def other_signature(bundle: Bundle) -> None:
-    (signed,) = bundle["dsseEnvelope"]["signatures"]
-    signed["sig"] = flipped(signed["sig"])
-
-
-def other_proof(bundle: Bundle) -> None:
-    hashes_of = entry(bundle)["inclusionProof"]["hashes"]
-    hashes_of[0] = flipped(hashes_of[0])
-
-
 def other(part: str) -> Callable[[Bundle], None]:
     """Replace a part of the verification material with that of another signature."""
 
@@ -84,8 +71,8 @@ def other(part: str) -> Callable[[Bundle], None]:
 
 CHANGES: dict[str, tuple[Callable[[Bundle], None], str]] = {
     "payload": (other_payload, ""),
-    "signature": (other_signature, ""),
-    "proof": (other_proof, "does not match the tree"),
+    "signature": (flip_signature, ""),
+    "proof": (flip_hash, "does not match the tree"),
     "entry": (other("tlogEntries"), "of another signature"),
     "certificate": (other("certificate"), ""),
     "timestamp": (other("timestampVerificationData"), "by an authority that was trusted then"),

@@ -31,6 +31,7 @@ from tests.signing.workshop import (
     material,
     mixed_root,
     no_log,
+    other_payload,
     refusal,
     stranger,
     trust,
@@ -116,7 +117,7 @@ def test_instance_without_a_log_is_trusted_for_its_timestamps() -> None:
         accepted(bundle, no_log())
         assert "its log entry is missing" in refusal(bundle)
     bundle = instance().attest(PAYLOAD, log=None)
-    bundle["dsseEnvelope"]["payload"] = "e30="
+    other_payload(bundle)
     assert BY_SIGSTORE in refusal(bundle, no_log())
     assert BY_SIGSTORE in refusal(instance().sign_bytes(b"other bytes", log=None), no_log())
 
@@ -174,7 +175,7 @@ def test_identity_matches_character_by_character(issuer: str, subject: str) -> N
     for part in (SUBJECT, ISSUER, f"expected {expected!r}"):
         assert part in found.reason
     assert "--identity" in found.help
-    bundle["dsseEnvelope"]["payload"] = "e30="
+    other_payload(bundle)
     assert judge(bundle, who).verdict is Verdict.INVALID  # whoever signed it
 
 

@@ -22,6 +22,8 @@ from tests.signing.workshop import (
     PAYLOAD,
     accepted,
     entry,
+    flip_hash,
+    flip_signature,
     flipped,
     instance,
     material,
@@ -94,19 +96,9 @@ def flip_checkpoint(bundle: Bundle) -> None:
     proof(bundle)["checkpoint"]["envelope"] = f"{note} {flipped(signed, 30)}\n"
 
 
-def flip_hash(bundle: Bundle) -> None:
-    hashes = proof(bundle)["hashes"]
-    hashes[0] = flipped(hashes[0])
-
-
 def flip_promise(bundle: Bundle) -> None:
     promise = entry(bundle)["inclusionPromise"]
     promise["signedEntryTimestamp"] = flipped(promise["signedEntryTimestamp"])
-
-
-def flip_signature(bundle: Bundle) -> None:
-    (signed,) = bundle["dsseEnvelope"]["signatures"]
-    signed["sig"] = flipped(signed["sig"])
 
 
 def extend_body(bundle: Bundle) -> None:

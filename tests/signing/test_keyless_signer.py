@@ -107,13 +107,6 @@ def test_digest_is_signed(make: Make, content: bytes) -> None:
     assert judging.judge(bundle, signer.own, other).verdict is Verdict.INVALID
 
 
-def test_entry_of_rekor_v1_has_a_time(make: Make) -> None:
-    with serving(rekor=1) as old:
-        signer = make(old)
-        (bundle,) = sign(signer)
-    assert clocks(bundle, signer) == [Clock.LOG, Clock.TIMESTAMP]
-
-
 def test_uploads_run_in_as_many_threads_as_given(make: Make, services: Services) -> None:
     together = threading.Barrier(4, timeout=10)  # passed only once four requests have arrived
     lock, now, most = threading.Lock(), 0, 0

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -18,9 +17,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provenance.errors import InputError, UnavailableError
-from provenance.operations.setup import keygen
 from provenance.signing import pem
-from tests.support.keys import PRIVATE, PUBLIC, KeyPair, make_pair, private_pem, public_der
+from tests.support.keys import PUBLIC, KeyPair, make_pair, private_pem, public_der
 
 PASSPHRASE: Final = "correct horse battery staple"
 OPEN: Final = serialization.NoEncryption()
@@ -195,17 +193,3 @@ def test_help_names_the_tool_that_extracts_the_public_key(
     assert help in advice()
     Path("k.pub").symlink_to("nowhere")
     assert advice() == "Give its public key. Is it k.pub?"
-
-
-def test_help_for_a_signer_names_a_key_pair_that_can_be_made(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    Path("release.key").write_bytes(PRIVATE["rsa"]())
-    with pytest.raises(InputError) as raised:
-        pem.load_private_key(Path("release.key").read_bytes(), "release.key", no_passphrase)
-    help = str(raised.value.help)
-    words = shlex.split(help.removeprefix("Make a key pair: ").partition(", then")[0])
-    assert words[:2] == ["provenance", "keygen"]
-    private, _ = keygen(Path(words[2]))
-    assert help.endswith(f"file:{private}")

@@ -24,7 +24,7 @@ from tests.signing.workshop import (
     PAYLOAD,
     accepted,
     entry,
-    flipped,
+    flip_hash,
     instance,
     refusal,
     signature,
@@ -111,8 +111,7 @@ def test_file_and_log_entry_are_judged_beside_a_self_signed_authority() -> None:
     who = root_with(ALONE.chain)
     accepted(add_stamp(instance().sign_bytes(CONTENT, timestamps=0), ALONE), who)
     bundle = stamped(ALONE)
-    hashes_of = entry(bundle)["inclusionProof"]["hashes"]
-    hashes_of[0] = flipped(hashes_of[0])
+    flip_hash(bundle)
     assert "does not match the tree" in refusal(bundle, who)
     swapped = stamped(ALONE)
     entry(swapped).update(entry(instance().attest(PAYLOAD)))

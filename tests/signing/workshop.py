@@ -101,3 +101,20 @@ def flipped(text: str, at: int = 20) -> str:
     raw = bytearray(base64.b64decode(text))
     raw[at] ^= 1
     return base64.b64encode(raw).decode()
+
+
+def other_payload(bundle: Bundle) -> None:
+    """Replace the payload of an envelope with another one."""
+    bundle["dsseEnvelope"]["payload"] = "e30="
+
+
+def flip_signature(bundle: Bundle) -> None:
+    """Change one bit of the signature of an envelope."""
+    (signed,) = bundle["dsseEnvelope"]["signatures"]
+    signed["sig"] = flipped(signed["sig"])
+
+
+def flip_hash(bundle: Bundle) -> None:
+    """Change one bit of the inclusion proof."""
+    hashes = entry(bundle)["inclusionProof"]["hashes"]
+    hashes[0] = flipped(hashes[0])
