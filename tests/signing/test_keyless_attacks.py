@@ -445,11 +445,13 @@ def test_service_counts_only_while_it_was_in_service(part: str) -> None:
             assert re.search("in service|trusted|refuses", refusal(bundle, trust(root)))
 
 
-def test_log_without_a_period_was_always_in_service() -> None:
+def test_period_of_a_log_may_be_open() -> None:
     root = instance().trusted_root()
     for part in ("Rekor v2", "certificate transparency log"):
         del PARTS[part](root)["validFor"]
     accepted(make("v2"), trust(root))
+    PARTS["Rekor v1"](root)["validFor"] = {"start": "2026-06-02T00:00:00Z"}
+    assert "was in service since 2026-06-02" in refusal(make("v1"), trust(root))
 
 
 @pytest.mark.parametrize("log", ["v1", "v2", "v2 dsse", "intoto 0.0.1", "intoto 0.0.2"])

@@ -10,7 +10,7 @@ import pytest
 from provenance.signing import judging
 from provenance.signing.judgement import Judgement, Signer, Verdict
 from provenance.signing.trust import GITHUB_ISSUER, Entry, TrustedIdentity, TrustedWorkflow
-from tests.signing.workshop import PAYLOAD, instance, judge, trust
+from tests.signing.workshop import PAYLOAD, accepted, instance, judge, trust
 from tests.support.sigstore.ca import Request, github
 
 WORKFLOW = TrustedWorkflow("lusoris/vmaf", ".github/workflows/supply-chain.yml", "refs/tags/v*")
@@ -113,6 +113,18 @@ def test_pattern_matches_a_whole_ref(pattern: str, matching: list[str], others: 
     for ref in (*matching, *others):
         found = signed_by(github(ref=ref), ref=pattern)
         assert (found.verdict is Verdict.VALID) is (ref in matching), ref
+
+
+def test_workflow_with_two_refs_is_one_signer() -> None:
+    whole = replace(WORKFLOW, ref="refs/tags/**")
+    who = trust(workflows=(WORKFLOW, whole))
+    signers = [
+        found.signer
+        for ref in ("refs/tags/v1", "refs/tags/v2")
+        if (found := accepted(instance().attest(PAYLOAD, github(ref=ref)), who)).signer
+    ]
+    assert len(signers) == 2
+    assert len(judging.counted(signers)) == 1
 
 
 A, B, C = (TrustedIdentity("https://i.example.org", s) for s in "abc")
