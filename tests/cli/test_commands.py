@@ -18,8 +18,10 @@ from provenance.cli import COMMANDS
 from provenance.cli.options import cores
 from provenance.gate.rules import CATALOGUE
 from provenance.operations import check as check_operation
+from provenance.operations.adoption import shape
 from tests.support.command import Result, run_cli
 from tests.support.keys import KeyPair
+from tests.support.models import model
 from tests.support.repository import Repository
 
 
@@ -290,6 +292,29 @@ def test_init_refuses(
     assert (bare.root / name).read_text() == content
 
 
+def test_init_takes_the_registry_that_is_named(bare: Repository) -> None:
+    (bare.root / "other.json").write_text(ROW)
+    assert run_cli("init", "--registry", "./other.json", cwd=bare.root).code == 0
+    assert 'registry = "other.json"\n' in (bare.root / "provenance.toml").read_text()
+
+
+def test_init_looks_at_a_bounded_number_of_files(
+    bare: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shape, "_MAX_FILES", 0)
+    assert run_cli("init", cwd=bare.root).code == 2
+
+
+@pytest.mark.parametrize("folder", ['mod"el', "mod'el", "modèl 模型", "a\nb"])
+def test_init_quotes_the_path_of_the_registry(tmp_path: Path, key: KeyPair, folder: str) -> None:
+    repository = Repository(tmp_path, key, folder=folder)
+    repository.add()
+    repository.save()
+    (tmp_path / "provenance.toml").unlink()
+    assert run_cli("init", cwd=tmp_path).code == 0
+    assert run_cli("check", cwd=tmp_path).code == 0
+
+
 # --- keygen ------------------------------------------------------------------------------------
 
 
@@ -368,6 +393,32 @@ def test_hash_prints_every_model_file(full: Repository) -> None:
     assert "OK: every digest in the rows is correct" in result.out
 
 
+def test_hash_continues_after_a_file_that_it_cannot_hash(full: Repository) -> None:
+    full.path("plain.onnx").unlink()
+    full.write("q.onnx", b"not a model")
+    result = run_cli("hash", cwd=full.root)
+    assert result.code == 1
+    for part in ("  model/plain.onnx  does not exist\n", "not ONNX", "ext.onnx.data"):
+        assert part in result.out
+    assert "FAILED: 2 files could not be hashed" in result.out
+
+
+def test_hash_shows_another_digest_than_declared(full: Repository) -> None:
+    full.write("plain.onnx", model(salt=77))
+    value = run_cli("hash", "plain", "--format", "json", cwd=full.root).json
+    (file,) = value["files"]
+    assert (file["row"], file["matches"]) == ("plain", False)
+    assert (file["declared"], file["refused"]) == (
+        full.rows[0]["sha256"],
+        "it declares other bytes",
+    )
+    assert (value["verdict"], value["diff"]) == ("failed", "")
+    accept = ("hash", "--accept", "plain")
+    shown = run_cli(*accept, cwd=full.root, terminal=True, env={"TERM": "xterm"}).out
+    assert "\x1b[38;5;64m" in shown
+    assert "\x1b[38;5;196m" in shown
+
+
 @pytest.mark.parametrize("field", ["sha256", "int8_sha256"])
 def test_hash_fails_for_a_row_without_a_digest(full: Repository, field: str) -> None:
     row = next(r for r in full.rows if r["id"] == "q")
@@ -434,6 +485,14 @@ def test_release_refuses_to_sign_rows_with_findings(full: Repository) -> None:
     assert result.code == 1
     assert "LIC201" in result.out
     assert os.listdir(full.root / "bundles") == []
+
+
+def test_release_without_declared_trust_names_its_key(tmp_path: Path, key: KeyPair) -> None:
+    repository = Repository(tmp_path)
+    repository.add()
+    result = run_cli("release", "--signer", key.signer, cwd=repository.save().root)
+    assert result.code == 0
+    assert "[[trust.key]]" in result.out
 
 
 def test_release_reports_that_it_does_not_attest_stale_seeds(repository: Repository) -> None:
