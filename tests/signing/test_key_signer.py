@@ -15,7 +15,7 @@ from unittest import mock
 import pytest
 from asn1crypto import tsp
 from cryptography.hazmat.primitives.asymmetric import ec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from provenance.attestations.bundle import Bundle, Envelope, decode
@@ -198,6 +198,20 @@ def test_failing_service_is_named(
     assert simulated.requests[service] == attempts
 
 
+def test_hanging_service_ends_the_run_in_time(
+    key: KeyPair, config: Path, simulated: Simulated
+) -> None:
+    def hang(request: Request, answer: Respond) -> Answer:
+        simulated.over.wait(10)
+        return answer(request)
+
+    simulated.faults["log"] = hang
+    by = opened(key, trust_config=config, timeout=1)
+    assert "did not answer within 1 seconds" in refused(by).message
+    simulated.over.set()
+    simulated.over.clear()
+
+
 # --- wrong answers -----------------------------------------------------------------------------
 
 
@@ -297,6 +311,10 @@ ANSWERS = st.recursive(
 )
 
 
+@example(answer=b'{"a": {}, "b": {}}')
+@example(answer=b'{"a": "x"}')
+@example(answer=b'{"a": {"body": "?", "verification": {"inclusionProof": {}}}}')
+@example(answer=b'{"a": {"verification": null}}')
 @given(answer=st.binary(max_size=64) | ANSWERS.map(lambda v: json.dumps(v).encode()))
 @pytest.mark.parametrize("version", [1, 2])
 def test_arbitrary_answer_is_a_transient_error(version: int, answer: bytes) -> None:
