@@ -176,7 +176,7 @@ def test_identity_matches_character_by_character(issuer: str, subject: str) -> N
         assert part in found.reason
     assert "--identity" in found.help
     other_payload(bundle)
-    assert judge(bundle, who).verdict is Verdict.INVALID  # whoever signed it
+    assert judge(bundle, who).verdict is Verdict.INVALID  # whatever its signer
 
 
 def test_keyless_signature_needs_a_trusted_root() -> None:
