@@ -3,126 +3,142 @@
 
 from __future__ import annotations
 
-import json
+import base64
+import hashlib
 import os
 import re
 import stat
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from provenance import __version__
 from provenance.cli import COMMANDS
 from provenance.cli.options import cores
 from provenance.gate.rules import CATALOGUE
-from tests.support.command import run_cli, run_process
+from provenance.operations import check as check_operation
+from provenance.operations.adoption import shape
+from tests.support.command import Result, run_cli
 from tests.support.keys import KeyPair
-from tests.support.models import External, data, model
+from tests.support.models import model
 from tests.support.repository import Repository
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_explains_itself_with_an_example(command: str) -> None:
-    result = run_cli(command, "--help")
-    assert result.code == 0
-    assert COMMANDS[command].rstrip(".") in " ".join(result.out.split())
-    examples = result.out.partition("Example")[2].splitlines()[1:]
-    assert any(line.strip().startswith(f"provenance {command}") for line in examples)
+def words(text: str) -> str:
+    return " ".join(text.split())
 
 
-CONSUMERS = {
+# --- help and usage errors ---------------------------------------------------------------------
+
+OWN_OPTIONS = {
+    "verify": {"--run", "--layout", "--layout-key", "--link-dir", "--link-key"}
+    | {"--require", "--state"},
     "verify-model": {"--bundle", "--summary", "--predicate-type", "--require", "--state"},
     "verify-release": {"--summary", "--require", "--state"},
     "verify-blob": {"--bundle", "--predicate-type"},
 }
-"""The commands that read no configuration, and the options that not all of them have."""
-VERIFY = {"--run", "--layout", "--layout-key", "--link-dir", "--link-key", "--require", "--state"}
-
-
-@pytest.mark.parametrize(("command", "own"), [("verify", VERIFY), *CONSUMERS.items()])
-def test_a_command_that_verifies_has_no_option_of_another(command: str, own: set[str]) -> None:
-    listed = set(re.findall(r"^  (--[a-z-]+)", run_cli(command, "--help").out, re.MULTILINE))
-    options = VERIFY.union(*CONSUMERS.values())
-    assert listed & options == own
-    assert {"--key", "--trust", "--identity", "--issuer", "--trusted-root"} <= listed
+"""The options that only some of the verifying commands have."""
+TRUST_OPTIONS = {"--key", "--trust", "--identity", "--issuer", "--trusted-root"}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_takes_the_common_options(command: str) -> None:
-    text = run_cli(command, "--help").out
-    assert ("--config FILE" in text) == (command not in CONSUMERS)
-    for option in ("-C DIR", "--format", "--output [FORMAT=]FILE", "--offline"):
-        assert option in text
-    for option in ("-q, --quiet", "-v, --verbose", "--no-color"):
-        assert option in text
+def test_help_explains_a_command_with_an_example(command: str) -> None:
+    result = run_cli(command, "--help")
+    assert result.code == 0
+    assert COMMANDS[command].rstrip(".") in words(result.out)
+    examples = result.out.partition("Example")[2].splitlines()[1:]
+    assert any(line.strip().startswith(f"provenance {command}") for line in examples)
+    for option in ("-C DIR", "--format", "--output [FORMAT=]FILE", "--offline", "-q, --quiet"):
+        assert option in result.out
+    assert "-v, --verbose" in result.out
+    assert "--no-color" in result.out
+    assert ("--config FILE" in result.out) == (command == "verify" or command not in OWN_OPTIONS)
 
 
-def test_the_help_lists_every_command_and_every_exit_code() -> None:
+@pytest.mark.parametrize("command", OWN_OPTIONS)
+def test_verifying_command_has_only_its_own_options(command: str) -> None:
+    listed = set(re.findall(r"^  (--[a-z-]+)", run_cli(command, "--help").out, re.MULTILINE))
+    assert listed & set().union(*OWN_OPTIONS.values()) == OWN_OPTIONS[command]
+    assert listed >= TRUST_OPTIONS
+
+
+def test_help_lists_every_command_and_exit_code() -> None:
     result = run_cli("--help")
     assert result.code == 0
     for name, help in COMMANDS.items():
         assert f"  {name}" in result.out
-        assert help in " ".join(result.out.split())
-    words = " ".join(result.out.split())
-    assert "0 verified, 1 findings, 2 usage" in words
-    assert "3 nothing to verify, 4 could not verify" in words
-
-
-def test_the_version_is_the_packages() -> None:
-    from provenance import __version__
-
+        assert help in words(result.out)
+    assert "0 verified, 1 findings, 2 usage" in words(result.out)
+    assert "3 nothing to verify, 4 could not verify" in words(result.out)
+    assert run_cli().code == 2
     assert run_cli("--version").out == f"provenance {__version__}\n"
 
 
 @pytest.mark.parametrize(
     ("typed", "message"),
     [
-        (["verfy"], "Did you mean 'verify'?"),
-        (["zzz"], "no command 'zzz'"),
-        (["check", "--fromat", "json"], "--format"),
-        (["check", "--format", "yaml"], "yaml"),
-        (["verify", "--bundle", "b"], "--bundle"),
-        (["verify", "--row", "a"], "--row"),
-        (["verify", "a.onnx"], "provenance verify-model a.onnx --key"),
-        (["verify-model", "--key", "k"], "FILE..."),
-        (["verify-model", "a", "b", "--bundle", "b", "--key", "k"], "exactly one FILE"),
-        (["verify-model", "a"], "no trusted signer"),
-        (["verify-release", "a"], "no trusted signer"),
-        (["verify-blob", "a", "--bundle", "b"], "no trusted signer"),
-        (["verify-blob", "a", "--key", "k"], "--bundle"),
-        (["verify-blob", "a", "--bundle", "b", "--require", "production"], "--require"),
-        (
-            ["verify", "--key", "k", "--trust", "t"],
-            "--trust cannot be used with --key or --identity",
-        ),
-        (
-            ["verify", "--identity", "a@example.org"],
-            "--identity and --issuer must be given together",
-        ),
-        (
-            ["verify", "--trusted-root", "r", "--staging"],
-            "--trusted-root and --staging cannot be used together",
-        ),
-        (["inspect"], "BUNDLE"),
+        ("", "check"),
+        ("verfy", "Did you mean 'verify'?"),
+        ("zzz", "no command 'zzz'"),
+        ("check --fromat json", "--format"),
+        ("check --format yaml", "yaml"),
+        ("check -C none", "not a folder"),
+        ("-C none check", "does not exist"),
+        ("verify --bundle b", "--bundle"),
+        ("verify --row a", "--row"),
+        ("verify a.onnx", "provenance verify-model a.onnx --key"),
+        ("verify-model --key k", "FILE..."),
+        ("verify-model a b --bundle b --key k", "exactly one FILE"),
+        ("verify-model a", "no trusted signer"),
+        ("verify-release a", "no trusted signer"),
+        ("verify-blob a --bundle b", "no trusted signer"),
+        ("verify-blob a --key k", "--bundle"),
+        ("verify-blob a --bundle b --require production", "--require"),
+        ("verify --key k --trust t", "--trust cannot be used with --key or --identity"),
+        ("verify --identity a@example.org", "--identity and --issuer must be given together"),
+        ("verify --trusted-root r --staging", "--staging cannot be used together"),
+        ("inspect", "BUNDLE"),
+        ("rules SI", "provenance rules lists all rules"),
+        ("rules SID42", "Did you mean SID4"),
+        ("rules zzzzzz", "provenance rules lists all rules"),
+        ("check", "no configuration"),
     ],
 )
-def test_what_is_typed_wrong_is_a_usage_error(typed: list[str], message: str) -> None:
-    result = run_cli(*typed)
+def test_usage_error(typed: str, message: str, tmp_path: Path) -> None:
+    result = run_cli(*typed.split(), cwd=tmp_path)
     assert result.code == 2
     assert result.out == ""
     assert message in result.err
     assert "Traceback" not in result.err
 
 
-def test_no_command_shows_the_help() -> None:
-    result = run_cli()
-    assert result.code == 2
-    assert "check" in result.out + result.err
+@pytest.mark.parametrize(
+    ("typed", "message"),
+    [
+        (["check", "zzzzzzz"], "values of `id` in the registry"),
+        (["check", "--baseline", ""], "the baseline is empty"),
+        (["check", "--baseline", " "], "the baseline is empty"),
+        (["restore", "--baseline", ""], "the baseline is empty"),
+        (["promote", "plain", "--baseline", " "], "the baseline is empty"),
+        (["check", "--baseline", "github:main"], "--baseline git:main"),
+        (["check", "--baseline", "gti:main"], "--baseline git:main"),
+        (["check", "--baseline", "GIT:main"], "--baseline git:main"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_argument(full: Repository, typed: list[str], message: str) -> None:
+    result = run_cli(*typed, cwd=full.root)
+    assert (result.code, result.out) == (2, "")
+    assert message in result.err
+
+
+# --- what all commands share -------------------------------------------------------------------
 
 
 def test_exit_codes_tell_the_outcomes_apart(repository: Repository) -> None:
     assert run_cli("check", cwd=repository.save().root).code == 3
+    assert run_cli("hash", cwd=repository.root).code == 3
     repository.add()
     root = repository.save().root
     assert run_cli("check", cwd=root).code == 0
@@ -131,38 +147,22 @@ def test_exit_codes_tell_the_outcomes_apart(repository: Repository) -> None:
     assert run_cli("check", "none", cwd=root).code == 2
 
 
-def test_the_result_is_on_standard_output_and_the_narration_on_standard_error(
-    full: Repository, tmp_path: Path
-) -> None:
-    checked = run_cli("check", cwd=full.root)
+def test_result_is_on_stdout_and_notes_are_on_stderr(full: Repository, tmp_path: Path) -> None:
+    checked = run_cli("check", "-v", cwd=full.root)
     assert checked.out.endswith("of them smoke\n")
     assert checked.err == ""
+    assert all(f"ok   {row['id']}" in checked.out for row in full.rows)
     loud = run_cli("keygen", "one", cwd=tmp_path)
     assert "secret" in loud.err
     assert "secret" not in loud.out
     assert run_cli("keygen", "two", "-q", cwd=tmp_path).err == ""
 
 
-def test_another_folder_is_worked_in(full: Repository, tmp_path: Path) -> None:
-    assert run_cli("check", "-C", full.root, cwd=tmp_path).code == 0
-    missing = run_cli("check", "-C", tmp_path / "none")
-    assert missing.code == 2
-    assert "not a folder" in missing.err
-
-
-def test_another_folder_is_worked_in_by_a_command_that_is_named_after_it(
+def test_command_runs_in_another_folder_with_another_configuration(
     full: Repository, tmp_path: Path
 ) -> None:
+    assert run_cli("check", "-C", full.root, cwd=tmp_path).code == 0
     assert run_cli("-C", full.root, "check", cwd=tmp_path).code == 0
-
-
-def test_a_folder_before_the_command_that_is_none_is_a_usage_error(tmp_path: Path) -> None:
-    result = run_cli("-C", tmp_path / "none", "check", cwd=tmp_path)
-    assert result.code == 2
-    assert "does not exist" in result.err
-
-
-def test_another_configuration_is_used(full: Repository, tmp_path: Path) -> None:
     policy = tmp_path / "policy.toml"
     policy.write_text('registry = "model/registry.json"\n')
     (full.root / "provenance.toml").write_text("broken")
@@ -170,19 +170,7 @@ def test_another_configuration_is_used(full: Repository, tmp_path: Path) -> None
     assert run_cli("check", cwd=full.root).code == 2
 
 
-def test_the_result_goes_to_a_file_where_that_is_asked(full: Repository) -> None:
-    result = run_cli("check", "--format", "json", "--output", "report.json", cwd=full.root)
-    assert (result.code, result.out) == (0, "")
-    assert json.loads((full.root / "report.json").read_text())["verdict"] == "verified"
-
-
-def test_a_result_that_cannot_be_written_is_an_error(full: Repository) -> None:
-    result = run_cli("check", "--output", "model", cwd=full.root)
-    assert result.code == 2
-    assert "cannot write" in result.err
-
-
-def test_colour_is_for_terminals_that_want_it(full: Repository) -> None:
+def test_colour_needs_a_terminal_that_shows_it(full: Repository, tmp_path: Path) -> None:
     def coloured(*args: str, terminal: bool = True, **env: str) -> bool:
         result = run_cli("check", *args, cwd=full.root, terminal=terminal, env=env)
         return "\x1b[" in result.out
@@ -192,179 +180,133 @@ def test_colour_is_for_terminals_that_want_it(full: Repository) -> None:
     assert not coloured("--no-color", TERM="xterm")
     assert not coloured(NO_COLOR="1", TERM="xterm")
     assert not coloured(TERM="dumb")
-
-
-def test_errors_are_coloured_on_terminals_that_want_it(tmp_path: Path) -> None:
     assert "\x1b[" in run_cli("check", cwd=tmp_path, terminal=True).err
     assert "\x1b[" not in run_cli("check", cwd=tmp_path, terminal=True, env={"NO_COLOR": "1"}).err
     assert "\x1b[" not in run_cli("check", cwd=tmp_path).err
 
 
-def test_verbose_shows_every_row(full: Repository) -> None:
-    text = run_cli("check", "-v", cwd=full.root).out
-    for row in full.rows:
-        assert f"ok   {row['id']}" in text
-
-
-def test_the_package_runs_as_a_module(tmp_path: Path) -> None:
-    result = run_process("check", cwd=tmp_path)
-    assert result.code == 2
-    assert result.err.startswith("error: no configuration")
-
-
-def test_a_reader_that_goes_away_is_no_traceback(full: Repository) -> None:
-    script = "exec 3>&1; { %s -m provenance rules -v; echo $? >&2; } | true"
-    done = subprocess.run(
-        ["sh", "-c", script % sys.executable],
-        capture_output=True,
-        text=True,
-        cwd=full.root,
-        timeout=60,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr
-    assert "BrokenPipe" not in done.stderr
-
-
-def test_a_reader_that_has_gone_changes_no_exit_code(full: Repository) -> None:
-    reader, writer = os.pipe()
-    os.close(reader)
-    command = [sys.executable, "-m", "provenance", "check"]
-    with os.fdopen(writer, "w") as out:
-        done = subprocess.run(
-            command, stdout=out, stderr=subprocess.PIPE, cwd=full.root, timeout=60, check=False
-        )
-    assert done.returncode == 0
-    assert done.stderr == b""
-
-
-def test_interrupting_is_no_traceback(full: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    from provenance.operations import check
-
-    def interrupt(*_args: object, **_kwargs: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(check, "check", interrupt)
-    result = run_cli("check", cwd=full.root)
-    assert (result.code, result.err.strip()) == (130, "error: interrupted")
+DISK = OSError(28, "No space left on device", "/x")
+DEFECT = "internal error: ZeroDivisionError: division by zero"
 
 
 @pytest.mark.parametrize(
-    ("error", "message"),
+    ("error", "code", "messages"),
     [
-        (MemoryError(), "not enough memory"),
-        (OSError(28, "No space left on device", "/x"), "/x: No space left on device"),
-        (OSError(5, "Input/output error"), "input/output: Input/output error"),
+        (KeyboardInterrupt(), 130, ["error: interrupted"]),
+        (MemoryError(), 2, ["not enough memory"]),
+        (DISK, 2, ["/x: No space left on device"]),
+        (OSError(5, "Input/output error"), 2, ["input/output: Input/output error"]),
+        (ZeroDivisionError("division by zero"), 2, [DEFECT, "in fail", "There is no verdict."]),
     ],
+    ids=["interrupt", "memory", "full disk", "input and output", "defect"],
 )
-def test_what_the_machine_refuses_is_an_error_of_exit_2(
-    full: Repository, monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+def test_unexpected_error_gives_no_verdict(
+    full: Repository,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+    code: int,
+    messages: list[str],
 ) -> None:
-    from provenance.operations import check
-
     def fail(*_args: object, **_kwargs: object) -> None:
         raise error
 
-    monkeypatch.setattr(check, "check", fail)
+    monkeypatch.setattr(check_operation, "check", fail)
     result = run_cli("check", cwd=full.root)
-    assert result.code == 2
-    assert message in result.err
+    assert (result.code, result.out) == (code, "")
+    assert all(message in result.err for message in messages)
 
 
-def test_a_defect_of_our_own_is_no_verdict(
-    full: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from provenance.operations import check
-
-    def fail(*_args: object, **_kwargs: object) -> None:
-        raise ZeroDivisionError("division by zero")
-
-    monkeypatch.setattr(check, "check", fail)
-    result = run_cli("check", cwd=full.root)
-    assert result.code == 2
-    assert "error: internal error: ZeroDivisionError: division by zero" in result.err
-    assert "in fail" in result.err  # where, for the report
-    assert "There is no verdict." in result.err
+def test_next_step_is_printed_once_even_if_it_contains_an_id(repository: Repository) -> None:
+    for id in ("smoke", "other", "third"):
+        repository.add(id, smoke=False)
+    out = run_cli("check", cwd=repository.save().root).out
+    assert out.count('say "smoke": true') == 1
+    assert "3 ×  Export it" in out
 
 
-# init
+def test_processes_are_limited_to_the_available_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 64)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
+    assert cores() == 1
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert cores() == 64
 
 
-def test_init_finds_the_registry_and_the_keys(full: Repository, key: KeyPair) -> None:
+# --- init --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bare(full: Repository) -> Repository:
+    """A repository without a configuration."""
     (full.root / "provenance.toml").unlink()
-    (full.root / "node_modules").mkdir()
-    (full.root / "node_modules" / "registry.json").write_text('{"models": [{"onnx": "x"}]}')
-    (full.root / "ssh.pub").write_text("ssh-ed25519 AAAA me@example.org\n")
-    (full.root / "broken.json").write_text("{")
-    result = run_cli("init", cwd=full.root)
+    return full
+
+
+def test_init_finds_the_registry_and_the_keys(bare: Repository) -> None:
+    (bare.root / "node_modules").mkdir()
+    (bare.root / "node_modules" / "registry.json").write_text('{"models": [{"onnx": "x"}]}')
+    (bare.root / "ssh.pub").write_text("ssh-ed25519 AAAA me@example.org\n")
+    (bare.root / "broken.json").write_text("{")
+    result = run_cli("init", cwd=bare.root)
     assert result.code == 0
     assert "model/registry.json, 5 rows" in result.out
     assert "provenance check" in result.err
-    text = (full.root / "provenance.toml").read_text()
+    text = (bare.root / "provenance.toml").read_text()
     assert 'path = "release.pub"' in text
     assert "ssh.pub" not in text
-    assert run_cli("check", cwd=full.root).code == 0
+    assert run_cli("check", cwd=bare.root).code == 0
 
 
-def test_init_adds_a_table_to_pyproject(full: Repository) -> None:
-    (full.root / "provenance.toml").unlink()
-    (full.root / "release.pub").unlink()
-    pyproject = full.root / "pyproject.toml"
+def test_init_adds_a_table_to_pyproject(bare: Repository) -> None:
+    (bare.root / "release.pub").unlink()
+    pyproject = bare.root / "pyproject.toml"
     pyproject.write_text('[project]\nname = "x"')
-    result = run_cli("init", "--format", "json", "-q", cwd=full.root)
-    assert (result.json["path"], result.json["registry"]) == (
-        "pyproject.toml",
-        "model/registry.json",
-    )
-    assert (result.json["rows"], result.json["unread"]) == (5, [])
+    made = run_cli("init", "--format", "json", "-q", cwd=bare.root).json
+    assert (made["path"], made["registry"]) == ("pyproject.toml", "model/registry.json")
+    assert (made["rows"], made["unread"]) == (5, [])
     assert pyproject.read_text().startswith('[project]\nname = "x"\n')
-    assert run_cli("check", cwd=full.root).code == 0
+    assert run_cli("check", cwd=bare.root).code == 0
 
 
-def test_init_never_touches_a_configuration(full: Repository) -> None:
-    before = (full.root / "provenance.toml").read_bytes()
-    result = run_cli("init", cwd=full.root)
-    assert result.code == 2
-    assert "a configuration exists already" in result.err
-    assert (full.root / "provenance.toml").read_bytes() == before
-    (full.root / "provenance.toml").rename(full.root / "pyproject.toml")
-    (full.root / "pyproject.toml").write_text('[tool.provenance]\nregistry = "x.json"\n')
-    assert "a configuration exists already" in run_cli("init", cwd=full.root).err
-
-
-def test_init_asks_which_of_several_registries(full: Repository) -> None:
-    (full.root / "provenance.toml").unlink()
-    (full.root / "other.json").write_text('{"models": [{"onnx": "x.onnx"}]}')
-    result = run_cli("init", cwd=full.root)
-    assert result.code == 2
-    assert "model/registry.json, other.json" in result.err
-    assert run_cli("init", "--registry", "./other.json", cwd=full.root).code == 0
-    assert 'registry = "other.json"\n' in (full.root / "provenance.toml").read_text()
+ROW = '{"models": [{"onnx": "x.onnx"}]}'
 
 
 @pytest.mark.parametrize(
-    ("args", "message"),
-    [([], "no registry found"), (["--registry", "x.json"], "x.json: not a registry")],
+    ("name", "content", "args", "message"),
+    [
+        ("provenance.toml", "", [], "a configuration exists already"),
+        ("pyproject.toml", "[tool.provenance]", [], "a configuration exists already"),
+        ("pyproject.toml", "[", [], "not TOML"),
+        ("other.json", ROW, [], "model/registry.json, other.json"),
+        ("x.json", '{"models": []}', ["--registry", "x.json"], "x.json: not a registry"),
+        ("model/registry.json", "{}", [], "no registry found"),
+    ],
 )
-def test_init_needs_a_registry(tmp_path: Path, args: list[str], message: str) -> None:
-    (tmp_path / "x.json").write_text('{"models": []}')
-    result = run_cli("init", *args, cwd=tmp_path)
+def test_init_refuses(
+    bare: Repository, name: str, content: str, args: list[str], message: str
+) -> None:
+    (bare.root / name).write_text(content)
+    result = run_cli("init", *args, cwd=bare.root)
     assert result.code == 2
     assert message in result.err
+    assert (bare.root / name).read_text() == content
 
 
-def test_init_beside_a_broken_pyproject_is_an_error(full: Repository) -> None:
-    (full.root / "provenance.toml").unlink()
-    (full.root / "pyproject.toml").write_text("[")
-    result = run_cli("init", cwd=full.root)
-    assert result.code == 2
-    assert "not TOML" in result.err
+def test_init_takes_the_registry_that_is_named(bare: Repository) -> None:
+    (bare.root / "other.json").write_text(ROW)
+    assert run_cli("init", "--registry", "./other.json", cwd=bare.root).code == 0
+    assert 'registry = "other.json"\n' in (bare.root / "provenance.toml").read_text()
+
+
+def test_init_looks_at_a_bounded_number_of_files(
+    bare: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shape, "_MAX_FILES", 0)
+    assert run_cli("init", cwd=bare.root).code == 2
 
 
 @pytest.mark.parametrize("folder", ['mod"el', "mod'el", "modèl 模型", "a\nb"])
-def test_init_writes_a_configuration_that_is_read_again(
-    tmp_path: Path, key: KeyPair, folder: str
-) -> None:
+def test_init_quotes_the_path_of_the_registry(tmp_path: Path, key: KeyPair, folder: str) -> None:
     repository = Repository(tmp_path, key, folder=folder)
     repository.add()
     repository.save()
@@ -373,30 +315,11 @@ def test_init_writes_a_configuration_that_is_read_again(
     assert run_cli("check", cwd=tmp_path).code == 0
 
 
-def test_init_looks_at_a_bounded_number_of_files(
-    full: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from provenance.operations.adoption import shape
-
-    (full.root / "provenance.toml").unlink()
-    monkeypatch.setattr(shape, "_MAX_FILES", 0)
-    assert run_cli("init", cwd=full.root).code == 2
-
-
-# keygen
-
-
-def test_keygen_makes_a_pair_that_signs_and_verifies(full: Repository, tmp_path: Path) -> None:
-    result = run_cli("keygen", "mine", "--format", "json", cwd=tmp_path)
-    private, public = Path(result.json["private"]), Path(result.json["public"])
-    assert stat.S_IMODE((tmp_path / private).stat().st_mode) == 0o600
-    (full.root / "release.pub").write_bytes((tmp_path / public).read_bytes())
-    assert run_cli("release", "--signer", f"file:{tmp_path / private}", cwd=full.root).code == 0
-    assert run_cli("verify", cwd=full.root).code == 0
+# --- keygen ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("suffix", [".key", ".pub"])
-def test_keygen_never_overwrites(tmp_path: Path, suffix: str) -> None:
+def test_keygen_never_overwrites_a_file(tmp_path: Path, suffix: str) -> None:
     (tmp_path / f"release{suffix}").symlink_to("nowhere")
     result = run_cli("keygen", cwd=tmp_path)
     assert result.code == 2
@@ -406,17 +329,16 @@ def test_keygen_never_overwrites(tmp_path: Path, suffix: str) -> None:
     assert run_cli("keygen", advised, cwd=tmp_path).code == 0
 
 
-def test_keygen_makes_the_folder_that_is_missing(tmp_path: Path) -> None:
+def test_keygen_makes_private_files_in_a_private_folder(tmp_path: Path) -> None:
     (tmp_path / "work").mkdir()
-    result = run_cli("keygen", "../a/keys/release", cwd=tmp_path / "work")
-    assert (result.code, sorted(os.listdir(tmp_path / "a" / "keys"))) == (
-        0,
-        ["release.key", "release.pub"],
-    )
-    assert stat.S_IMODE((tmp_path / "a" / "keys").stat().st_mode) == 0o700
-
-
-def test_keygen_into_a_file_is_an_error(tmp_path: Path) -> None:
+    made = run_cli("keygen", "../a/keys/mine", "--format", "json", cwd=tmp_path / "work")
+    folder = tmp_path / "a" / "keys"
+    assert sorted(os.listdir(folder)) == ["mine.key", "mine.pub"]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "mine.key").stat().st_mode) == 0o600
+    base64_of_der = "".join((folder / "mine.pub").read_text().splitlines()[1:-1])
+    assert made.json["sha256"] == hashlib.sha256(base64.b64decode(base64_of_der)).hexdigest()
+    assert f"has the fingerprint sha256 {made.json['sha256']}" in made.err
     (tmp_path / "none").touch()
     result = run_cli("keygen", "none/release", cwd=tmp_path)
     assert result.code == 2
@@ -425,40 +347,25 @@ def test_keygen_into_a_file_is_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["release", "keys/mine", "../keys/release", "../my keys/release"])
 @pytest.mark.parametrize("form", ["provenance.toml", "pyproject.toml", None])
-def test_what_keygen_advises_can_be_pasted(
-    name: str, form: str | None, full: Repository, tmp_path: Path
-) -> None:
+def test_advice_of_keygen_can_be_pasted(name: str, form: str | None, bare: Repository) -> None:
     """Paste the command that copies the key, if there is one, and the table that trusts it."""
-    root = full.root
+    root = bare.root
     text = 'registry = "model/registry.json"\n'
-    (root / "provenance.toml").unlink()
     (root / "release.pub").unlink()
     if form is not None:
-        (root / form).write_text(
-            text if form == "provenance.toml" else f"[tool.provenance]\n{text}"
-        )
+        table = "[tool.provenance]\n" if form == "pyproject.toml" else ""
+        (root / form).write_text(table + text)
     shown = run_cli("keygen", name, cwd=root).err.partition("To trust it:\n")[2]
     lines = [line.strip() for line in shown.splitlines()]
     if lines[0].startswith("cp "):
         subprocess.run(["sh", "-c", lines.pop(0)], cwd=root, check=True)
-    table = "\n".join(lines)
     path = root / (form or "provenance.toml")
-    path.write_text((path.read_text() if form else text) + f"{table}\n")
+    path.write_text("\n".join([path.read_text() if form else text, *lines, ""]))
     assert run_cli("release", "--signer", f"file:{name}.key", cwd=root).code == 0
     assert run_cli("verify", cwd=root).code == 0
 
 
-def test_keygen_shows_the_id_of_the_key_in_one_form(tmp_path: Path) -> None:
-    made = run_cli("keygen", "a", "--format", "json", cwd=tmp_path)
-    sha256 = made.json["sha256"]
-    assert f"a.pub has the fingerprint sha256 {sha256}" in made.err
-    assert re.fullmatch("[0-9a-f]{64}", sha256)
-    der = "openssl pkey -pubin -in a.pub -outform DER | sha256sum"
-    shown = subprocess.run(["sh", "-c", der], cwd=tmp_path, check=True, capture_output=True)
-    assert shown.stdout.decode().split()[0] == sha256
-
-
-def test_a_private_key_without_its_public_one_is_not_left_behind(
+def test_keygen_leaves_no_private_key_without_its_public_key(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     real = os.open
@@ -475,7 +382,7 @@ def test_a_private_key_without_its_public_one_is_not_left_behind(
     assert os.listdir(tmp_path) == []
 
 
-# hash
+# --- hash --------------------------------------------------------------------------------------
 
 
 def test_hash_prints_every_model_file(full: Repository) -> None:
@@ -486,70 +393,70 @@ def test_hash_prints_every_model_file(full: Repository) -> None:
     assert "OK: every digest in the rows is correct" in result.out
 
 
-def test_hash_adds_the_digests_of_external_data(repository: Repository) -> None:
-    repository.write("m.onnx.data", data(24))
-    repository.add("m", model(external=External("m.onnx.data")))
-    root = repository.save().root
-    assert "no digest in the row" in run_cli("hash", cwd=root).out
-    assert run_cli("check", cwd=root).code == 1
-    assert run_cli("hash", "--write", "--add-external-data", cwd=root).code == 0
-    assert run_cli("check", cwd=root).code == 0
-
-
-def test_hash_adds_to_the_external_data_that_is_declared(repository: Repository) -> None:
-    for name in ("a.data", "b.data"):
-        repository.write(name, data(24, salt=ord(name[0])))
-    external = [External(f"{n}.data", tensor=n) for n in "ab"]
-    repository.add("m", model(external=external), external_data_sha256={"a.data": ""})
-    repository.add("n", model(external=external, salt=1), external_data_sha256={})
-    root = repository.save().root
-    assert run_cli("hash", "--write", "--add-external-data", cwd=root).code == 0
-    assert run_cli("check", cwd=root).code == 0
-
-
-def test_hash_of_what_cannot_be_hashed_fails_and_hashes_the_rest(full: Repository) -> None:
+def test_hash_continues_after_a_file_that_it_cannot_hash(full: Repository) -> None:
     full.path("plain.onnx").unlink()
     full.write("q.onnx", b"not a model")
     result = run_cli("hash", cwd=full.root)
     assert result.code == 1
-    assert "  model/plain.onnx  does not exist\n" in result.out
-    assert "not ONNX" in result.out
+    for part in ("  model/plain.onnx  does not exist\n", "not ONNX", "ext.onnx.data"):
+        assert part in result.out
     assert "FAILED: 2 files could not be hashed" in result.out
-    assert "ext.onnx.data" in result.out
 
 
-def test_hash_of_nothing_is_nothing(repository: Repository) -> None:
-    result = run_cli("hash", cwd=repository.save().root)
-    assert result.code == 3
-    assert "NOTHING TO HASH" in result.out
-
-
-def test_hash_as_json_says_what_is_declared(full: Repository) -> None:
+def test_hash_shows_another_digest_than_declared(full: Repository) -> None:
     full.write("plain.onnx", model(salt=77))
     value = run_cli("hash", "plain", "--format", "json", cwd=full.root).json
     (file,) = value["files"]
-    assert (file["row"], file["matches"], file["declared"]) == (
-        "plain",
-        False,
+    assert (file["row"], file["matches"]) == ("plain", False)
+    assert (file["declared"], file["refused"]) == (
         full.rows[0]["sha256"],
+        "it declares other bytes",
     )
-    assert file["refused"] == "it declares other bytes"
     assert (value["verdict"], value["diff"]) == ("failed", "")
+    accept = ("hash", "--accept", "plain")
+    shown = run_cli(*accept, cwd=full.root, terminal=True, env={"TERM": "xterm"}).out
+    assert "\x1b[38;5;64m" in shown
+    assert "\x1b[38;5;196m" in shown
 
 
-def test_the_difference_is_coloured_on_a_terminal(full: Repository) -> None:
-    full.write("plain.onnx", model(salt=77))
-    result = run_cli(
-        "hash", "--accept", "plain", cwd=full.root, terminal=True, env={"TERM": "xterm"}
-    )
-    assert "\x1b[38;5;64m" in result.out
-    assert "\x1b[38;5;196m" in result.out
+@pytest.mark.parametrize("field", ["sha256", "int8_sha256"])
+def test_hash_fails_for_a_row_without_a_digest(full: Repository, field: str) -> None:
+    row = next(r for r in full.rows if r["id"] == "q")
+    digest = row.pop(field)
+    before = full.save().registry.read_bytes()
+    for options in ((), ("--write",)):
+        result = run_cli("hash", *options, cwd=full.root)
+        assert result.code == 1
+        assert "OK:" not in result.out
+        assert "FAILED: 1 file without a required digest in the row" in result.out
+        assert f'Add "{field}": "" to q, then: provenance hash --write' in result.out
+        assert full.registry.read_bytes() == before
+    assert run_cli("hash", "--format", "json", cwd=full.root).json["verdict"] == "failed"
+    checked = run_cli("check", cwd=full.root)
+    assert checked.code == 1
+    assert f'Add "{field}": ""' in words(checked.out)
+    row[field] = ""
+    full.save()
+    assert [run_cli("hash", *o, cwd=full.root).code for o in ((), ("--write",), ())] == [1, 0, 0]
+    assert digest in full.registry.read_text()
 
 
-# sign, attest, release
+# --- sign, attest, release ---------------------------------------------------------------------
+
+
+def release(repository: Repository, *args: str) -> Result:
+    assert repository.key is not None
+    return run_cli("release", "--signer", repository.key.signer, *args, cwd=repository.root)
+
+
+def written(repository: Repository) -> list[str]:
+    return sorted(release(repository, "--format", "json").json["written"])
 
 
 def test_sign_and_attest_make_the_parts_of_a_release(full: Repository, key: KeyPair) -> None:
+    first = run_cli("sign", "ext", "--signer", key.signer, "--format", "json", cwd=full.root)
+    assert first.json["written"] == ["bundles/ext.onnx.sigstore.json"]
+    assert os.listdir(full.root / "bundles") == ["ext.onnx.sigstore.json"]
     for command in ("sign", "attest"):
         assert run_cli(command, "--signer", key.signer, cwd=full.root).code == 0
     result = run_cli("verify", "--format", "json", cwd=full.root)
@@ -558,52 +465,29 @@ def test_sign_and_attest_make_the_parts_of_a_release(full: Repository, key: KeyP
     assert run_cli("verify", *rows, cwd=full.root).code == 0
 
 
-def test_sign_of_one_row_signs_no_other(full: Repository, key: KeyPair) -> None:
-    result = run_cli("sign", "ext", "--signer", key.signer, "--format", "json", cwd=full.root)
-    assert result.json["written"] == ["bundles/ext.onnx.sigstore.json"]
-    assert os.listdir(full.root / "bundles") == ["ext.onnx.sigstore.json"]
-
-
-def test_a_second_release_keeps_what_is_signed_already(full: Repository, key: KeyPair) -> None:
+def test_release_signs_only_what_changed(full: Repository, other_key: KeyPair) -> None:
     full.released()
     before = {p.name: p.read_bytes() for p in (full.root / "bundles").iterdir()}
-    result = run_cli("release", "--signer", key.signer, "--format", "json", cwd=full.root)
-    assert result.json["written"] == []
+    assert written(full) == []
     assert {p.name: p.read_bytes() for p in (full.root / "bundles").iterdir()} == before
-
-
-def test_a_changed_row_is_signed_again_and_the_others_are_kept(
-    full: Repository, key: KeyPair
-) -> None:
-    full.released()
     full.edit_registry('"id": "ext",\n      "kind": "fr"', '"id": "ext",\n      "kind": "nr"')
-    result = run_cli("release", "--signer", key.signer, "--format", "json", cwd=full.root)
-    assert sorted(result.json["written"]) == [
-        "bundles/ext.onnx.sigstore.json",
-        "bundles/registry.json.vsa.sigstore.json",
-    ]
-
-
-def test_a_bundle_by_another_key_is_replaced(
-    full: Repository, key: KeyPair, other_key: KeyPair
-) -> None:
-    full.released()
+    summary = "bundles/registry.json.vsa.sigstore.json"
+    assert written(full) == ["bundles/ext.onnx.sigstore.json", summary]
+    full.key = other_key  # a bundle signed with another key is replaced
     (full.root / "release.pub").write_bytes(other_key.public.read_bytes())
-    result = run_cli("release", "--signer", other_key.signer, "--format", "json", cwd=full.root)
-    assert len(result.json["written"]) == 8
+    assert len(written(full)) == 8
     assert run_cli("verify", cwd=full.root).code == 0
 
 
-def test_a_release_refuses_to_sign_what_has_findings(full: Repository, key: KeyPair) -> None:
+def test_release_refuses_to_sign_rows_with_findings(full: Repository) -> None:
     full.rows[1].pop("license")
-    full.save()
-    result = run_cli("release", "--signer", key.signer, cwd=full.root)
+    result = release(full.save())
     assert result.code == 1
     assert "LIC201" in result.out
     assert os.listdir(full.root / "bundles") == []
 
 
-def test_a_release_without_declared_trust_says_whom_to_trust(tmp_path: Path, key: KeyPair) -> None:
+def test_release_without_declared_trust_names_its_key(tmp_path: Path, key: KeyPair) -> None:
     repository = Repository(tmp_path)
     repository.add()
     result = run_cli("release", "--signer", key.signer, cwd=repository.save().root)
@@ -611,21 +495,19 @@ def test_a_release_without_declared_trust_says_whom_to_trust(tmp_path: Path, key
     assert "[[trust.key]]" in result.out
 
 
-def test_a_stale_seed_is_not_attested_and_that_is_said(
-    repository: Repository, key: KeyPair
-) -> None:
+def test_release_reports_that_it_does_not_attest_stale_seeds(repository: Repository) -> None:
     repository.add_ensemble(seeds=7, sha256="0" * 64)
     repository.defer("SID402", ["*"])
-    result = run_cli("release", "--signer", key.signer, cwd=repository.save().root)
+    result = release(repository.save())
     assert result.code == 0
     assert "not attested" in result.out
     assert not list((repository.root / "bundles").glob("*.provenance.*"))
 
 
-# verify, inspect, rules
+# --- verify, inspect, rules --------------------------------------------------------------------
 
 
-def test_verify_with_a_key_or_a_trust_file_from_elsewhere(
+def test_verify_takes_a_key_or_a_trust_file_from_elsewhere(
     full: Repository, key: KeyPair, other_key: KeyPair, tmp_path: Path
 ) -> None:
     full.released()
@@ -636,142 +518,15 @@ def test_verify_with_a_key_or_a_trust_file_from_elsewhere(
     assert run_cli("verify", "--key", other_key.public, cwd=full.root).code == 1
 
 
-def test_verify_of_several_files_is_one_report(full: Repository, key: KeyPair) -> None:
-    full.released()
-    for path in (full.root / "bundles").glob("*.onnx.sigstore.json"):
-        full.path(path.name).write_bytes(path.read_bytes())
-    files = ["model/plain.onnx", "model/ext.onnx"]
-    result = run_cli("verify-model", *files, "--key", key.public, "--format", "json", cwd=full.root)
-    assert result.code == 0
-    assert [r["id"] for r in result.json["rows"]] == ["plain", "ext"]
-    full.write("ext.onnx.data", data(24, salt=9))
-    result = run_cli("verify-model", *files, "--key", key.public, "--format", "json", cwd=full.root)
-    assert result.code == 1
-    assert [r["verdict"] for r in result.json["rows"]] == ["verified", "failed"]
-
-
-def test_verify_of_a_file_shows_the_deferrals_that_were_signed(
-    repository: Repository, key: KeyPair
-) -> None:
-    repository.add_sidecar(repository.add(), sha256="0" * 64)
-    repository.defer("SID402", ["m"])
-    repository.released()
-    bundle = repository.root / "bundles" / "m.onnx.sigstore.json"
-    args = (
-        "verify-model",
-        "model/m.onnx",
-        "--bundle",
-        bundle,
-        "--key",
-        key.public,
-        "--format",
-        "json",
-    )
-    result = run_cli(*args, cwd=repository.root)
-    assert result.code == 0
-    assert result.json["rows"][0]["deferrals"][0]["reference"] == "ADR-1105"
-
-
-def test_inspect_says_what_a_bundle_says(full: Repository) -> None:
-    bundle = "bundles/ext.onnx.sigstore.json"
-    full.released()
-    assert "ext.onnx.data" in run_cli("inspect", bundle, cwd=full.root).out
-    value = run_cli("inspect", bundle, "--format", "json", cwd=full.root).json
-    assert value["statement"]["predicate"]["row"]["id"] == "ext"
-
-
-@pytest.mark.parametrize("asked", ["SID402", "sid402", "sidecar-stale"])
-def test_a_rule_is_found_by_code_or_slug(asked: str) -> None:
-    assert run_cli("rules", asked).out.startswith("# SID402 sidecar-stale")
-
-
-def test_all_rules_are_listed() -> None:
-    listed = run_cli("rules").out
-    assert all(rule.code in listed for rule in CATALOGUE)
-    assert len(run_cli("rules", "--format", "json").json["rules"]) == len(CATALOGUE)
-
-
-@pytest.mark.parametrize(
-    ("asked", "help"),
-    [("SID42", "Did you mean SID4"), ("zzzzzz", "provenance rules lists all rules")],
-)
-def test_an_unknown_rule_suggests_the_nearest(asked: str, help: str) -> None:
-    result = run_cli("rules", asked)
-    assert result.code == 2
-    assert help in result.err
-
-
-@pytest.mark.parametrize("field", ["sha256", "int8_sha256"])
-def test_hash_is_not_content_with_a_row_that_has_no_digest(full: Repository, field: str) -> None:
-    row = next(r for r in full.rows if r["id"] == "q")
-    digest = row.pop(field)
-    full.save()
-    before = full.registry.read_bytes()
-    for options in ((), ("--write",)):
-        result = run_cli("hash", *options, cwd=full.root)
-        assert result.code == 1
-        assert "no digest in the row" in result.out
-        assert "OK:" not in result.out
-        assert "FAILED: 1 file without a required digest in the row" in result.out
-        assert f'Add "{field}": "" to q, then: provenance hash --write' in result.out
-        assert full.registry.read_bytes() == before
-    assert run_cli("hash", "--format", "json", cwd=full.root).json["verdict"] == "failed"
-    said = run_cli("check", cwd=full.root)
-    assert said.code == 1
-    assert f'Add "{field}": ""' in " ".join(said.out.split())
-    row[field] = ""
-    full.save()
-    assert run_cli("hash", cwd=full.root).code == 1
-    assert run_cli("hash", "--write", cwd=full.root).code == 0
-    assert digest in full.registry.read_text()
-    assert run_cli("hash", cwd=full.root).code == 0
-
-
-@pytest.mark.parametrize("command", ["check", "promote", "restore"])
-@pytest.mark.parametrize("given", ["", " "])
-def test_an_empty_baseline_is_an_error_and_not_this_folder(
-    full: Repository, command: str, given: str
-) -> None:
-    rows = ["plain"] if command == "promote" else []
-    result = run_cli(command, *rows, "--baseline", given, cwd=full.root)
-    assert (result.code, result.out) == (2, "")
-    assert "the baseline is empty" in result.err
-
-
-def test_a_family_lists_its_rules() -> None:
-    result = run_cli("rules", "sid", "--format", "json")
-    found = [rule["code"] for rule in result.json["rules"]]
-    assert found == [rule.code for rule in CATALOGUE if rule.code.startswith("SID")]
-    assert len(found) > 5
-    assert "SID401" in run_cli("rules", "SID").out
-    assert run_cli("rules", "SI").code == 2
-
-
-@pytest.mark.parametrize("given", ["github:main", "gti:main", "GIT:main"])
-def test_a_misspelt_commit_of_a_baseline_is_spelt_right(full: Repository, given: str) -> None:
-    result = run_cli("check", "--baseline", given, cwd=full.root)
-    assert result.code == 2
-    assert "--baseline git:main" in result.err
-
-
-def test_who_gives_an_unknown_row_is_told_what_lists_them(full: Repository) -> None:
-    assert "values of `id` in the registry" in run_cli("check", "zzzzzzz", cwd=full.root).err
-
-
-def test_a_step_is_told_once_though_an_id_is_a_word_of_it(repository: Repository) -> None:
-    for id in ("smoke", "other", "third"):
-        repository.add(id, smoke=False)
-    repository.save()
-    out = run_cli("check", cwd=repository.root).out
-    assert out.count('say "smoke": true') == 1
-    assert "3 ×  Export it" in out
-
-
-def test_no_more_processes_are_started_than_there_are_cores_to_use(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(os, "cpu_count", lambda: 64)
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3}, raising=False)
-    assert cores() == 1
-    monkeypatch.delattr(os, "sched_getaffinity")
-    assert cores() == 64
+def test_rules_finds_a_rule_a_family_or_all_rules() -> None:
+    for asked in ("SID402", "sid402", "sidecar-stale"):
+        assert run_cli("rules", asked).out.startswith("# SID402 sidecar-stale")
+    all_codes = [rule.code for rule in CATALOGUE]
+    for typed, codes in (
+        (["rules"], all_codes),
+        (["rules", "sid"], [code for code in all_codes if code.startswith("SID")]),
+    ):
+        assert [r["code"] for r in run_cli(*typed, "--format", "json").json["rules"]] == codes
+        assert len(codes) > 5
+        shown = run_cli(*typed).out
+        assert all(code in shown for code in codes)

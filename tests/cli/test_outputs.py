@@ -18,35 +18,60 @@ import pytest
 
 from provenance.cli import exits
 from provenance.cli.streams import repository_folder
-from tests.support.command import run_cli
+from tests.support.command import Result, run_cli
 from tests.support.keys import KeyPair
 from tests.support.models import External, data, model
 from tests.support.repository import Repository
 
 
-def test_several_formats_are_written_in_one_run(full: Repository) -> None:
-    result = run_cli("check", "--output", "json=a.json", "--output", "human=b.txt", cwd=full.root)
+def outputs(*files: str) -> list[str]:
+    return [part for file in files for part in ("--output", file)]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+# --- the files that are written ----------------------------------------------------------------
+
+
+def test_run_writes_several_formats(full: Repository) -> None:
+    result = run_cli("check", *outputs("json=a.json", "human=b.txt"), cwd=full.root)
     assert result.code == 0
     assert "OK: 5 rows" in result.out
     assert json.loads((full.root / "a.json").read_text())["verdict"] == "verified"
     assert (full.root / "b.txt").read_text() == result.out
+    result = run_cli("hash", *outputs("json=a.json"), cwd=full.root)
+    assert "OK: every digest" in result.out
+    assert len(json.loads((full.root / "a.json").read_text())["files"]) == 7
 
 
-def test_a_plain_file_takes_the_place_of_standard_output(full: Repository) -> None:
-    args = ("--format", "json", "--output", "a.json", "--output", "human=b.txt")
-    result = run_cli("check", *args, cwd=full.root)
+def test_file_without_a_format_replaces_standard_output(full: Repository, tmp_path: Path) -> None:
+    typed = ("check", "-C", str(full.root), "--format", "json", *outputs("a.json", "human=b.txt"))
+    result = run_cli(*typed, cwd=tmp_path)
     assert (result.code, result.out) == (0, "")
     assert json.loads((full.root / "a.json").read_text())["verdict"] == "verified"
     assert "OK: 5 rows" in (full.root / "b.txt").read_text()
+    assert not (tmp_path / "a.json").exists()
 
 
 @pytest.mark.parametrize(
     ("given", "name"),
-    [("./a=b.txt", "a=b.txt"), ("human=a=b.txt", "a=b.txt"), ("human=json=c", "json=c")],
+    [
+        ("./a=b.txt", "a=b.txt"),
+        ("human=a=b.txt", "a=b.txt"),
+        ("human=json=c", "json=c"),
+        ("./-", "-"),
+    ],
 )
-def test_a_file_name_may_hold_an_equals_sign(full: Repository, given: str, name: str) -> None:
+def test_file_name_may_contain_an_equals_sign_or_be_a_dash(
+    full: Repository, given: str, name: str
+) -> None:
     assert run_cli("check", "--output", given, cwd=full.root).code == 0
     assert "OK: 5 rows" in (full.root / name).read_text()
+
+
+DASH = "To write to a file named '-', give ./-"
 
 
 @pytest.mark.parametrize(
@@ -54,36 +79,30 @@ def test_a_file_name_may_hold_an_equals_sign(full: Repository, given: str, name:
     [
         (
             ["jsno=a.json"],
-            "did you mean json=a.json? To write to a file of that name, give ./jsno=a.json",
+            "did you mean json=a.json? To write to a file of that name, give ./jsno=",
         ),
         (["x=a"], "unknown format 'x'; formats are human, json"),
         (["json="], "no file; expected --output json=FILE"),
         (["a.txt", "json=./a.txt"], "a.txt is given twice"),
         (["none/a.txt"], "cannot write none/a.txt: the folder none does not exist"),
         (["json=model"], "cannot write model: it is a folder"),
+        (["-"], DASH),
+        (["json=-"], DASH),
     ],
+    ids=lambda given: " ".join(given) if isinstance(given, list) else "",
 )
-def test_an_output_that_cannot_be_is_refused_before_anything_is_done(
+def test_invalid_output_is_refused_before_the_run(
     full: Repository, given: list[str], message: str
 ) -> None:
     before = sorted(os.listdir(full.root))
-    options = [part for value in given for part in ("--output", value)]
-    result = run_cli("release", "--signer", "file:none", *options, cwd=full.root)
+    result = run_cli("release", "--signer", "file:none", *outputs(*given), cwd=full.root)
     assert result.code == 2
     assert message in " ".join(result.err.split())
     assert sorted(os.listdir(full.root)) == before
 
 
-def test_files_are_relative_to_the_folder_that_is_worked_in(
-    full: Repository, tmp_path: Path
-) -> None:
-    assert run_cli("check", "-C", full.root, "--output", "a.txt", cwd=tmp_path).code == 0
-    assert (full.root / "a.txt").exists()
-    assert not (tmp_path / "a.txt").exists()
-
-
 @pytest.mark.parametrize("command", ["hash", "rules", "init", "keygen", "inspect x"])
-def test_a_command_without_a_report_says_which_formats_it_has(command: str) -> None:
+def test_command_without_a_report_names_its_formats(command: str) -> None:
     for option in (["--format", "sarif"], ["--output", "sarif=a"]):
         result = run_cli(*command.split(), *option)
         assert result.code == 2
@@ -91,13 +110,9 @@ def test_a_command_without_a_report_says_which_formats_it_has(command: str) -> N
         assert "human and json" in said or "formats are human, json" in said
 
 
-def test_a_command_without_a_report_writes_both_formats(full: Repository) -> None:
-    result = run_cli("hash", "--output", "json=a.json", cwd=full.root)
-    assert "OK: every digest" in result.out
-    assert len(json.loads((full.root / "a.json").read_text())["files"]) == 7
-
-
-def test_a_file_is_replaced_as_a_whole_and_keeps_its_mode(full: Repository) -> None:
+def test_file_is_replaced_as_a_whole_and_keeps_its_mode(
+    full: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
     target, link = full.root / "a.txt", full.root / "link.txt"
     target.write_text("old")
     target.chmod(0o600)
@@ -110,8 +125,18 @@ def test_a_file_is_replaced_as_a_whole_and_keeps_its_mode(full: Repository) -> N
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
     assert not [name for name in os.listdir(full.root) if "provenance-new" in name]
 
+    def fail(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
 
-def test_a_pipe_is_written_to_and_not_replaced(full: Repository) -> None:
+    target.write_text("old")
+    monkeypatch.setattr(os, "replace", fail)
+    result = run_cli("check", "--output", "a.txt", cwd=full.root)
+    assert result.code == 2
+    assert "cannot write a.txt: No space left on device" in result.err
+    assert target.read_text() == "old"
+
+
+def test_pipe_and_device_are_written_to_and_not_replaced(full: Repository) -> None:
     pipe = full.root / "pipe"
     os.mkfifo(pipe)
     read: list[str] = []
@@ -121,42 +146,27 @@ def test_a_pipe_is_written_to_and_not_replaced(full: Repository) -> None:
     reader.join(20)
     assert "OK: 5 rows" in read[0]
     assert stat.S_ISFIFO(pipe.stat().st_mode)
-
-
-def test_a_device_is_never_replaced(full: Repository) -> None:
     before = os.stat(os.devnull)
     assert run_cli("check", "--output", os.devnull, cwd=full.root).code == 0
     assert os.stat(os.devnull).st_rdev == before.st_rdev
     assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
 
 
-def test_what_cannot_be_written_leaves_the_old_file(
-    full: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (full.root / "a.txt").write_text("old")
-
-    def fail(*_args: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "replace", fail)
-    result = run_cli("check", "--output", "a.txt", cwd=full.root)
-    assert result.code == 2
-    assert "cannot write a.txt: No space left on device" in result.err
-    assert (full.root / "a.txt").read_text() == "old"
-
-
-def test_the_folder_of_a_tree_in_its_repository_is_found(tmp_path: Path) -> None:
+def test_folder_of_a_tree_in_its_repository_is_found(tmp_path: Path) -> None:
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
-    assert repository_folder(None) == ""
-    assert repository_folder(below) == ""
+    assert repository_folder(None) == repository_folder(below) == ""
     (tmp_path / ".git").write_text("gitdir: elsewhere\n")
     assert repository_folder(below) == "a/b"
     assert repository_folder(tmp_path) == ""
 
 
-CHECK = ("check",)
-RELEASE = ("release", "--signer", "file:none.key")
+# --- the files that are never overwritten ------------------------------------------------------
+
+
+def assert_spared(result: Result) -> None:
+    assert (result.code, result.out) == (2, ""), result
+    assert "this run also reads or writes that file" in " ".join(result.err.split()), result
 
 
 @pytest.mark.parametrize(
@@ -173,157 +183,119 @@ RELEASE = ("release", "--signer", "file:none.key")
         "model/ens_seed_flip_PROMOTE.json",
         "model/stray.json",
         "model/ext.json",  # a sidecar that the row could have
+        "model/weights.bin",  # external data that is not in the row
         "bundles/plain.onnx.sigstore.json",
         "bundles/plain.onnx.2.sigstore.json",
         "bundles/ens_seed0.onnx.provenance.sigstore.json",
         "bundles/registry.json.vsa.sigstore.json",
     ],
 )
-def test_a_result_is_never_written_over_what_the_run_reads(
-    full: Repository, key: KeyPair, name: str
-) -> None:
-    full.key = key
-    full.save()
+def test_result_never_overwrites_what_the_run_reads(full: Repository, name: str) -> None:
     full.write("stray.json", {"id": "plain", "kind": "fr", "onnx": "old.onnx", "sha256": "0" * 64})
+    full.write("weights.bin", data(24, salt=90))
+    full.add("loose", model(salt=90, external=External("weights.bin")))
+    full.save()
     before = contents(full.root)
-    for command in (CHECK, ("hash", "--write"), ("promote", "plain"), RELEASE, ("verify",)):
+    for command in ("check", "hash --write", "promote plain", "release --signer file:x", "verify"):
         for given in (name, f"json=./{name}", f"json={full.root / name}"):
-            result = run_cli(*command, "--output", given, cwd=full.root)
-            assert (result.code, result.out) == (2, ""), (command, given)
-            assert "this run also reads or writes that file" in " ".join(result.err.split())
+            assert_spared(run_cli(*command.split(), "--output", given, cwd=full.root))
     assert contents(full.root) == before
 
 
 @pytest.mark.parametrize("make", [os.symlink, os.link])
-def test_a_link_to_what_the_run_reads_is_no_file_of_its_own(
+def test_result_never_overwrites_through_a_link(
     full: Repository, tmp_path: Path, make: Callable[[Path, Path], None]
 ) -> None:
+    before = contents(full.root)
     for name in ("registry.json", "ext.onnx.data", "ens.json"):
         make(full.path(name), tmp_path / f"link-{name}")
-        before = contents(full.root)
-        result = run_cli("check", "--output", tmp_path / f"link-{name}", cwd=full.root)
-        assert (result.code, contents(full.root)) == (2, before)
+        assert_spared(run_cli("check", "--output", tmp_path / f"link-{name}", cwd=full.root))
+    assert contents(full.root) == before
 
 
-def test_external_data_that_no_row_names_is_spared_too(full: Repository) -> None:
-    full.write("weights.bin", data(24, salt=90))
-    full.add("loose", model(salt=90, external=External("weights.bin")))
-    full.save()
-    result = run_cli("check", "--output", "model/weights.bin", cwd=full.root)
-    assert result.code == 2
-    assert full.path("weights.bin").read_bytes() == data(24, salt=90)
-
-
-def test_a_file_that_the_user_names_is_spared_too(full: Repository, key: KeyPair) -> None:
+@pytest.mark.parametrize(
+    ("output", "typed"),
+    [
+        ("{key}", "verify-model model/ext.onnx --key {key}"),
+        ("{key}", "verify-model model/ext.onnx --trust trust.toml"),
+        ("trust.toml", "verify-model model/ext.onnx --trust trust.toml"),
+        ("model/ext.onnx", "verify-model model/ext.onnx --key {key}"),
+        ("model/ext.onnx.data", "verify-model model/ext.onnx --key {key}"),
+        ("signed.sigstore.json", "inspect signed.sigstore.json"),
+        ("new.key", "keygen new"),
+        ("new.pub", "keygen new"),
+        ("model/registry.json", "check --baseline model/registry.json"),
+        ("model/registry.json", "restore --baseline ."),
+        ("links/check.01234567.link", "check --link-dir links --link-key file:x"),
+        *[
+            (f"{{former}}/model/{name}", f"{command} --baseline {{former}}")
+            for command in ("check", "restore")
+            for name in ("registry.json", "plain.json", "ens.json")
+        ],
+        ("{former}/model/registry.json", "check --config former.toml"),
+        ("model/registry.json", "init"),
+        ("provenance.toml", "init"),
+    ],
+)
+def test_result_never_overwrites_a_file_that_the_user_names(
+    full: Repository, key: KeyPair, tmp_path: Path, output: str, typed: str
+) -> None:
+    former = shutil.copytree(full.root, tmp_path / "former")
+    (full.root / "former.toml").write_text(
+        f'registry = "model/registry.json"\nbaseline = "{former}"\n'
+    )
     (full.root / "trust.toml").write_text(f'[[trust.key]]\npath = "{key.public}"\n')
     (full.root / "signed.sigstore.json").write_text("{}")
     (full.root / "links").mkdir()
     (full.root / "links" / "check.01234567.link").write_text("{}")
-    model = "model/ext.onnx"
-    for output, *args in (
-        (key.public, "verify-model", model, "--key", key.public),
-        (key.public, "verify-model", model, "--trust", "trust.toml"),
-        ("trust.toml", "verify-model", model, "--trust", "trust.toml"),
-        (model, "verify-model", model, "--key", key.public),
-        ("model/ext.onnx.data", "verify-model", model, "--key", key.public),
-        ("signed.sigstore.json", "inspect", "signed.sigstore.json"),
-        ("new.key", "keygen", "new"),
-        ("new.pub", "keygen", "new"),
-        ("model/registry.json", "check", "--baseline", "model/registry.json"),
-        ("model/registry.json", "restore", "--baseline", "."),
-        ("links/check.01234567.link", "check", "--link-dir", "links", "--link-key", "file:x"),
-    ):
-        before = contents(full.root), contents(key.public.parent)
-        result = run_cli(*args, "--output", output, cwd=full.root)
-        assert (result.code, result.out) == (2, ""), args
-        assert "this run also reads or writes that file" in " ".join(result.err.split()), (
-            args,
-            result.err,
-        )
-        assert (contents(full.root), contents(key.public.parent)) == before
+    if typed == "init":
+        (full.root / "provenance.toml").unlink()
+    folders = (full.root, former, key.public.parent)
+    before = [contents(folder) for folder in folders]
+    given = f"{typed} --output {output}".format(key=key.public, former=former)
+    assert_spared(run_cli(*given.split(), cwd=full.root))
+    assert [contents(folder) for folder in folders] == before
 
 
-def test_a_baseline_elsewhere_is_spared_too(full: Repository, tmp_path: Path) -> None:
-    former = tmp_path / "former"
-    shutil.copytree(full.root, former)
-    before = contents(former)
-    for name in ("registry.json", "plain.json", "ens.json"):
-        args = ("--baseline", former, "--output", former / "model" / name)
-        for command in ("check", "restore"):
-            assert run_cli(command, *args, cwd=full.root).code == 2
-    (full.root / "provenance.toml").write_text(
-        f'registry = "model/registry.json"\nbaseline = "{former}"\n'
-    )
-    target = former / "model" / "registry.json"
-    assert run_cli("check", "--output", target, cwd=full.root).code == 2
-    assert contents(former) == before
-
-
-def test_init_writes_its_result_over_nothing_that_it_looks_at(full: Repository) -> None:
-    (full.root / "provenance.toml").unlink()
-    before = contents(full.root)
-    for name in ("model/registry.json", "provenance.toml"):
-        assert run_cli("init", "--output", name, cwd=full.root).code == 2
-    assert contents(full.root) == before
-
-
-def test_a_former_result_is_replaced_wherever_it_lies(full: Repository) -> None:
+def test_former_result_is_replaced(full: Repository) -> None:
     for name in ("report.json", "model/report.json", "bundles/report.sarif"):
         for _ in range(2):
             assert run_cli("check", "--output", f"json={name}", cwd=full.root).code == 0
         assert json.loads((full.root / name).read_text())["verdict"] == "verified"
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(p): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
-
-
-@pytest.mark.parametrize("given", ["-", "json=-"])
-def test_a_dash_is_no_file(full: Repository, given: str) -> None:
-    result = run_cli("check", "--output", given, cwd=full.root)
-    assert result.code == 2
-    assert "To write to a file named '-', give ./-" in " ".join(result.err.split())
-    assert not (full.root / "-").exists()
-    assert run_cli("check", "--output", "./-", cwd=full.root).code == 0
+# --- standard output ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("columns", "wide"), [("60", False), ("x", True), ("0", True), ("9999", True)]
 )
-def test_the_columns_that_are_asked_for_count_in_a_pipe_too(
-    full: Repository, columns: str, wide: bool
-) -> None:
+def test_pipe_is_as_wide_as_the_variable_says(full: Repository, columns: str, wide: bool) -> None:
     result = run_cli("check", cwd=full.root, env={"COLUMNS": columns})
     widest = max(len(line) for line in result.out.splitlines())
     assert 90 < widest <= 100 if wide else 40 < widest <= 60
 
 
-def test_the_verdict_is_wrapped_too(full: Repository) -> None:
+def test_verdict_is_wrapped(full: Repository) -> None:
     full.defer("LIC204", ["*"], reference="a decision that has quite a long name of its own")
     for row in full.rows:
         row["license"] = "Mine"
-    full.save()
-    out = run_cli("check", cwd=full.root, env={"COLUMNS": "60"}).out
+    out = run_cli("check", cwd=full.save().root, env={"COLUMNS": "60"}).out
     assert "\nOK: 5 rows passed" in out
     assert all(len(line) <= 60 for line in out.splitlines()[-2:])
 
 
-def test_what_standard_output_cannot_take_is_said(full: Repository) -> None:
+def test_full_disk_behind_standard_output_is_an_error(full: Repository) -> None:
+    command = [sys.executable, "-m", "provenance", "check"]
     with open("/dev/full", "w") as target:
         done = subprocess.run(
-            [sys.executable, "-m", "provenance", "check"],
-            cwd=full.root,
-            stdout=target,
-            stderr=subprocess.PIPE,
-            text=True,
-            check=False,
-            timeout=60,
+            command, cwd=full.root, stdout=target, stderr=subprocess.PIPE, timeout=60, check=False
         )
     assert done.returncode == 2
-    assert "cannot write standard output: No space left on device" in done.stderr
+    assert b"cannot write standard output: No space left on device" in done.stderr
 
 
-def test_what_the_library_logs_is_a_note_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+def test_log_message_of_the_library_is_a_note(capsys: pytest.CaptureFixture[str]) -> None:
     record = logging.LogRecord("provenance", logging.WARNING, "", 0, "%s", ("a\x1b[2Jb",), None)
     exits._Notes().emit(record)
     assert capsys.readouterr() == ("", "note: a\\u001b[2Jb\n")

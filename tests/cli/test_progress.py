@@ -15,15 +15,15 @@ from provenance.artifacts import digest
 from provenance.cli.progress_bar import Bar
 from provenance.evidence import progress as gate_progress
 from tests.support.command import run_cli
-from tests.support.models import External, model
-from tests.support.repository import Repository, sha256
+from tests.support.keys import KeyPair
+from tests.support.repository import Repository
 from tests.support.terminal import run_on_terminal
 
 SHOW_CURSOR = "\x1b[?25h"
 ERASE_LINE = "\x1b[2K"
 
 
-def test_a_bar_is_shown_on_a_terminal_and_leaves_nothing_behind(full: Repository) -> None:
+def test_bar_is_shown_on_a_terminal_and_erased(full: Repository) -> None:
     result = run_on_terminal("check", cwd=full.root, stream="stderr")
     assert result.code == 0
     for stage in ("judging rows", "judging rules"):
@@ -34,40 +34,19 @@ def test_a_bar_is_shown_on_a_terminal_and_leaves_nothing_behind(full: Repository
     assert SHOW_CURSOR in result.err
 
 
-def test_a_release_says_what_it_is_at(full: Repository) -> None:
-    assert full.key is not None
-    result = run_on_terminal("release", "--signer", full.key.signer, cwd=full.root, stream="stderr")
+def test_bar_names_the_stages_of_a_release(full: Repository, key: KeyPair) -> None:
+    result = run_on_terminal("release", "--signer", key.signer, cwd=full.root, stream="stderr")
     assert result.code == 0
     for stage in ("preparing statements", "signing documents", "signing the summary"):
         assert stage in result.err
 
 
-@pytest.mark.parametrize("command", ["check", "hash"])
-def test_no_bar_where_standard_error_is_no_terminal(full: Repository, command: str) -> None:
-    assert run_on_terminal(command, cwd=full.root, stream="stdout").err == ""
-
-
-def test_no_bar_where_it_is_not_wanted(full: Repository) -> None:
-    assert run_cli("check", cwd=full.root, terminal=True).err != ""
+def test_bar_needs_a_terminal_and_can_be_switched_off(full: Repository) -> None:
+    for command in ("check", "hash"):
+        assert run_on_terminal(command, cwd=full.root, stream="stdout").err == ""
     assert run_cli("check", "--quiet", cwd=full.root, terminal=True).err == ""
-
-
-def test_a_terminal_that_can_do_nothing_is_sent_no_control_characters(full: Repository) -> None:
     assert "\x1b" in run_cli("check", cwd=full.root, terminal=True, env={"TERM": "xterm"}).err
     assert "\x1b" not in run_cli("check", cwd=full.root, terminal=True, env={"TERM": "dumb"}).err
-
-
-def test_a_large_file_has_a_line_of_its_own(repository: Repository) -> None:
-    size = gate_progress.LARGE
-    with repository.write("large.data", b"").open("wb") as stream:
-        stream.truncate(size)
-    weights = {"large.data": sha256(bytes(size))}
-    content = model(external=External("large.data"))
-    repository.add("m", content, external_data_sha256=weights)
-    result = run_on_terminal("check", cwd=repository.save().root, stream="stderr")
-    assert result.code == 0, result
-    assert "large.data" in result.err
-    assert "64.0 MiB" in result.err
 
 
 class Shown:
@@ -83,23 +62,18 @@ class Shown:
         return self._text.getvalue()
 
 
-def test_a_line_moves_with_the_bytes_of_its_file() -> None:
+def test_line_of_a_file_advances_with_its_bytes_and_escapes_its_name() -> None:
     shown = Shown()
-    with shown.bar.lines, shown.bar.large_file("model/w.data", 1 << 30) as advance:
-        assert "w.data" in shown.text
+    name = "model/\x1b[2J[bold]w"
+    with shown.bar.lines, shown.bar.large_file(name, 1 << 30) as advance:
+        assert "\\u001b[2J[bold]w" in shown.text
         advance(1 << 28)
         assert "256.0 MiB of 1.0 GiB" in shown.text
         advance(1 << 28)
         assert "512.0 MiB of 1.0 GiB" in shown.text
 
 
-def test_a_name_in_a_bar_moves_no_cursor() -> None:
-    shown = Shown()
-    with shown.bar.lines, shown.bar.large_file("model/\x1b[2J[bold]w", 1 << 30):
-        assert "\\u001b[2J[bold]w" in shown.text
-
-
-def test_a_stage_takes_the_place_of_the_last_one_and_may_grow() -> None:
+def test_stage_replaces_the_last_one_and_may_grow() -> None:
     shown = Shown()
     with shown.bar.lines:
         shown.bar.advance()  # before there is a stage
@@ -121,7 +95,7 @@ class Counted(gate_progress.Progress):
 
 
 @pytest.mark.parametrize("size", [0, 1, gate_progress.LARGE - 1, gate_progress.LARGE])
-def test_only_a_large_file_tells_how_far_it_is_read(size: int) -> None:
+def test_only_a_large_file_reports_its_progress(size: int) -> None:
     counted = Counted()
     content = bytes(size)
     with counted.reading(cast(BinaryIO, io.BytesIO(content)), "w.data", size) as stream:

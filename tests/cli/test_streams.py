@@ -20,13 +20,8 @@ from tests.support.repository import Repository
 RUNS = [
     *(["check", "--format", format] for format in REPORT_FORMATS),
     ["check", "ok", "--format", "github"],
-    ["check", "none"],
-    ["check", "--nothing"],
-    ["rules", "ART302"],
-    ["init"],
-    ["release"],
-    ["--help"],
-    ["zzz"],
+    *(["check", "none"], ["check", "--nothing"], ["rules", "ART302"]),
+    *(["init"], ["release"], ["--help"], ["zzz"]),
 ]
 
 MANY = """
@@ -48,14 +43,14 @@ def codes(
     root: Path, redirection: str = "", encoding: str | None = None, gone: str | None = None
 ) -> list[int]:
     """Return the exit codes of `RUNS`, which run in one process."""
-    script = f'exec "$@" {redirection}'
     env = {"PYTHONIOENCODING": encoding} if encoding else {}
+    script = ("sh", "-c", f'exec "$@" {redirection}', "sh", sys.executable, "-c", MANY)
     reader, writer = os.pipe()
     os.close(reader)
     try:
         with clean_environment({**env, "PYTHONUTF8": "0"}):
             done = subprocess.run(
-                ["sh", "-c", script, "sh", sys.executable, "-c", MANY, json.dumps(RUNS)],
+                [*script, json.dumps(RUNS)],
                 cwd=root,
                 stdout=writer if gone == "stdout" else subprocess.PIPE,
                 stderr=writer if gone == "stderr" else subprocess.PIPE,
@@ -80,17 +75,14 @@ def root(repository: Repository) -> Path:
     return repository.save().root
 
 
-CONDITIONS: dict[str, tuple[str, str | None, str | None]] = {
-    "standard output is closed": (">&-", None, None),
-    "standard error is closed": ("2>&-", None, None),
-    "all streams are closed": ("<&- >&- 2>&-", None, None),
-    "the reader of standard output has gone": ("", None, "stdout"),
-    "the reader of standard error has gone": ("", None, "stderr"),
-    "standard error is a full disk": ("2>/dev/full", None, None),
-    "Latin-1": ("", "latin-1", None),
-    "code page 437": ("", "cp437", None),
-    "code page 932": ("", "cp932", None),
-    "ASCII": ("", "ascii", None),
+CONDITIONS: dict[str, dict[str, str]] = {
+    "standard output is closed": {"redirection": ">&-"},
+    "standard error is closed": {"redirection": "2>&-"},
+    "all streams are closed": {"redirection": "<&- >&- 2>&-"},
+    "the reader of standard output has gone": {"gone": "stdout"},
+    "the reader of standard error has gone": {"gone": "stderr"},
+    "standard error is a full disk": {"redirection": "2>/dev/full"},
+    **{encoding: {"encoding": encoding} for encoding in ("latin-1", "cp437", "cp932", "ascii")},
 }
 
 
@@ -98,7 +90,7 @@ def test_no_stream_changes_an_exit_code(root: Path) -> None:
     usual = codes(root)
     assert {0, 1, 2, 4} <= set(usual)
     for name, condition in CONDITIONS.items():
-        assert codes(root, *condition) == usual, name
+        assert codes(root, **condition) == usual, name
 
 
 @pytest.mark.parametrize(
@@ -108,37 +100,32 @@ def test_no_stream_changes_an_exit_code(root: Path) -> None:
         ("utf-8", "m\u00f6dell \u2192 \u65e5\u672c"),
     ],
 )
-def test_what_an_encoding_lacks_is_escaped(root: Path, encoding: str, shown: str) -> None:
+def test_character_that_an_encoding_lacks_is_escaped(root: Path, encoding: str, shown: str) -> None:
+    command = [sys.executable, "-m", "provenance", "check"]
     with clean_environment({"PYTHONIOENCODING": encoding}):
-        done = subprocess.run(
-            [sys.executable, "-m", "provenance", "check"],
-            cwd=root,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        done = subprocess.run(command, cwd=root, capture_output=True, timeout=60, check=False)
     assert done.returncode == 1
     assert shown in done.stdout.decode(encoding)
+
+
+COLOUR = "\x1b[31m"
+COMMANDS = "\n::error::b\n  ::c ##d ##[e] ::f\n"
+HARMLESS = "\n\\u003a:error::b\n  \\u003a:c ##d \\u0023#[e] ::f\n"
 
 
 @pytest.mark.parametrize(
     ("format", "colour", "expected"),
     [
-        (
-            "human",
-            False,
-            "\\u001b[31ma\\u202e\n\\u003a:error::b\n  \\u003a:c ##d \\u0023#[e] ::f\n",
-        ),
-        ("human", True, "\x1b[31ma\\u202e\n\\u003a:error::b\n  \\u003a:c ##d \\u0023#[e] ::f\n"),
-        ("github", False, "\\u001b[31ma\\u202e\n::error::b\n  ::c ##d ##[e] ::f\n"),
-        ("json", False, "\x1b[31ma\u202e\n::error::b\n  ::c ##d ##[e] ::f\n"),
+        ("human", False, f"\\u001b[31ma\\u202e{HARMLESS}"),
+        ("human", True, f"{COLOUR}a\\u202e{HARMLESS}"),
+        ("github", False, f"\\u001b[31ma\\u202e{COMMANDS}"),
+        ("json", False, f"{COLOUR}a\u202e{COMMANDS}"),
     ],
 )
-def test_what_a_renderer_forgot_to_escape_is_escaped_where_it_is_printed(
+def test_result_is_escaped_where_it_is_printed(
     format: str, colour: bool, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stdout", stream)
-    text = "\x1b[31ma\u202e\n::error::b\n  ::c ##d ##[e] ::f\n"
-    streams.result(text, format, colour=colour)
+    streams.result(f"{COLOUR}a\u202e{COMMANDS}", format, colour=colour)
     assert stream.getvalue() == expected

@@ -45,7 +45,7 @@ def ways(shop: Workshop) -> Iterator[tuple[str, ...]]:
 
 
 @pytest.mark.parametrize("case", all_cases(), ids=lambda c: c.name)
-def test_no_consumer_is_advised_to_do_what_a_publisher_does(
+def test_advice_for_a_consumer_is_not_that_for_a_publisher(
     case: Case, tmp_path: Path, key: KeyPair, other_key: KeyPair
 ) -> None:
     shop = Workshop(tmp_path / "tree", tmp_path / "outside", key, other_key)
@@ -89,7 +89,7 @@ def refusal(path: Path, bundle: Path, key: KeyPair) -> str:
     ],
     ids=" ".join,
 )
-def test_an_error_does_not_advise_a_consumer_to_publish(
+def test_error_does_not_advise_a_consumer_to_publish(
     arguments: tuple[str, ...], tmp_path: Path, key: KeyPair, other_key: KeyPair
 ) -> None:
     shop = Workshop(tmp_path / "tree", tmp_path / "outside", key, other_key)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import onnxruntime
 import pytest
 
 from provenance import InputError, VerificationError
@@ -19,116 +20,112 @@ from provenance.consumer.model import VerifiedModel
 from tests.consumer.conftest import ONE, Downloads, compute, weights
 
 DATA = "weights/outside.data"
+CHANGED = "was changed after it was made"
 
 
 # --- writing to the original -------------------------------------------------------------------
 
 
-def test_a_hard_link_to_the_original_does_not_reach_the_copy(
+def test_writing_to_the_original_does_not_change_the_copy(
     downloads: Downloads, tmp_path: Path
 ) -> None:
     os.link(downloads.folder / DATA, tmp_path / "link")
-    with downloads.open() as opened:
-        (tmp_path / "link").write_bytes(weights(7))
+    with (tmp_path / "link").open("r+b") as writer, downloads.open() as opened:
+        writer.write(weights(7))
+        writer.flush()
         assert opened.read_bytes(DATA) == weights()
         assert compute(opened.session()) == ONE
 
 
-def test_a_file_that_is_open_for_writing_does_not_reach_the_copy(downloads: Downloads) -> None:
-    with (downloads.folder / DATA).open("r+b") as writer, downloads.open() as opened:
-        writer.write(weights(7))
-        writer.flush()
-        assert compute(opened.session()) == ONE
-
-
-def test_a_file_that_is_exchanged_after_it_was_copied_does_not_matter(
+def test_replacing_the_original_after_the_copy_does_not_change_the_copy(
     downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    copied: list[str] = []
+    names: list[str] = []
     copy = PrivateFolder.copy
 
-    def then_exchange(self: PrivateFolder, source: Any, name: str) -> Any:
+    def then_replace(self: PrivateFolder, source: Any, name: str) -> Any:
         stream = copy(self, source, name)
-        copied.append(name)
+        names.append(name)
         if name == DATA:
             shutil.rmtree(downloads.folder / "weights")
         else:
             (downloads.folder / name).write_bytes(b"another model")
         return stream
 
-    monkeypatch.setattr(PrivateFolder, "copy", then_exchange)
+    monkeypatch.setattr(PrivateFolder, "copy", then_replace)
     with downloads.open() as opened:
-        assert copied == ["outside.onnx", DATA]
+        assert names == ["outside.onnx", DATA]
         assert compute(opened.session()) == ONE
 
 
-def test_a_file_that_grows_while_it_is_copied_is_not_followed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source, send = tmp_path / "source", os.sendfile
+# --- making the copy ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "source"
+    path.write_bytes(b"12345678" * 300_000)
+    return path
+
+
+def copied(source: Path) -> bytes:
+    """Return the content of a private copy of a file."""
+    kept = PrivateFolder(source.parent)
+    with source.open("rb", buffering=0) as stream, kept.copy(stream, "copy") as copy:
+        content = copy.read()
+    kept.close()
+    return content
+
+
+def test_copy_has_the_size_that_the_file_had(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before, send = source.read_bytes(), os.sendfile
 
     def grow(to: int, from_: int, offset: None, count: int) -> int:
         with source.open("ab") as writer:
             writer.write(b"more and more")
-        return send(to, from_, offset, min(count, 4))
-
-    monkeypatch.setattr(os, "sendfile", grow)
-    source.write_bytes(b"12345678")
-    assert copied(source, tmp_path) == b"12345678"
-
-
-def test_a_file_that_shrinks_while_it_is_copied_is_copied_as_far_as_it_goes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    source = tmp_path / "source"
+        return send(to, from_, offset, min(count, 1_000_000))
 
     def shrink(*_: object) -> int:
         os.truncate(source, 4)
         return 0
 
+    monkeypatch.setattr(os, "sendfile", grow)
+    assert copied(source) == before
     monkeypatch.setattr(os, "sendfile", shrink)
-    source.write_bytes(b"12345678")
-    assert copied(source, tmp_path) == b"1234"
+    assert copied(source) == before[:4]
 
 
 @pytest.mark.parametrize("code", [errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP])
-def test_where_the_kernel_cannot_copy_we_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int
+def test_file_is_copied_if_the_kernel_refuses(
+    source: Path, monkeypatch: pytest.MonkeyPatch, code: int
 ) -> None:
     def refuse(*_: object) -> int:
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(fcntl, "ioctl", refuse)
     monkeypatch.setattr(os, "sendfile", refuse)
-    (tmp_path / "source").write_bytes(b"1234" * 1_000_000)
-    assert copied(tmp_path / "source", tmp_path) == b"1234" * 1_000_000
+    assert copied(source) == source.read_bytes()
 
 
-def test_where_there_are_no_such_calls_we_copy(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_file_is_copied_on_other_systems(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("provenance.consumer.folder.sys.platform", "darwin")
     monkeypatch.delattr(os, "sendfile")
-    (tmp_path / "source").write_bytes(b"12345678")
-    assert copied(tmp_path / "source", tmp_path) == b"12345678"
+    assert copied(source) == source.read_bytes()
 
 
-def test_where_the_file_system_shares_blocks_nothing_is_copied(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def clone(target: int, request: int, source: int) -> int:
+def test_file_system_may_share_the_blocks(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def clone(target: int, request: int, from_: int) -> int:
         assert request == getattr(fcntl, "FICLONE", 0x40049409)
-        os.write(target, os.pread(source, 100, 0))  # what the kernel does there
+        os.write(target, os.pread(from_, 10_000_000, 0))  # as the kernel does
         return 0
 
     monkeypatch.setattr(fcntl, "ioctl", clone)
     monkeypatch.delattr(os, "sendfile")
-    (tmp_path / "source").write_bytes(b"12345678")
-    assert copied(tmp_path / "source", tmp_path) == b"12345678"
+    assert copied(source) == source.read_bytes()
 
 
 @pytest.mark.parametrize(("module", "call"), [(fcntl, "ioctl"), (os, "sendfile")])
-def test_a_disk_that_fails_is_an_error(
+def test_failing_disk_is_an_error(
     downloads: Downloads, monkeypatch: pytest.MonkeyPatch, module: Any, call: str
 ) -> None:
     def fail(*_: object) -> int:
@@ -140,30 +137,19 @@ def test_a_disk_that_fails_is_an_error(
     assert downloads.left == []
 
 
-def copied(source: Path, base: Path) -> bytes:
-    """Return the content of a private copy of a file."""
-    kept = PrivateFolder(base)
-    with source.open("rb", buffering=0) as stream, kept.copy(stream, "copy") as copy:
-        content = copy.read()
-    kept.close()
-    return content
-
-
-def test_a_file_for_which_there_is_no_room_is_not_begun(
+def test_file_larger_than_the_free_space_is_not_copied(
     downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     room = shutil._ntuple_diskusage(10, 10, 0)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: room)
     with pytest.raises(InputError, match="0 free") as caught:
         downloads.open()
-    assert caught.value.help is not None
-    assert "folder=" in caught.value.help
+    assert "folder=" in (caught.value.help or "")
     assert downloads.left == []
 
 
-def test_two_files_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
-    source, kept = tmp_path / "source", PrivateFolder(tmp_path)
-    source.write_bytes(b"1")
+def test_two_files_of_one_name_are_refused(source: Path) -> None:
+    kept = PrivateFolder(source.parent)
     with source.open("rb", buffering=0) as stream:
         kept.copy(stream, "a").close()
         with pytest.raises(InputError, match="File exists"):
@@ -176,88 +162,78 @@ def test_two_files_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
 # --- writing to the copy, with the rights of this user -----------------------------------------
 
 
-def overwrite(opened: VerifiedModel) -> None:
-    copy = opened.path.parent / DATA
+def overwrite(copy: Path) -> None:
     copy.chmod(0o600)
     copy.write_bytes(weights(7))
 
 
-def exchange(opened: VerifiedModel) -> None:
-    copy = opened.path.parent / DATA
+def exchange(copy: Path) -> None:
     copy.unlink()
     copy.write_bytes(weights(7))
 
 
-def exchange_and_put_back(opened: VerifiedModel) -> None:
-    copy = opened.path.parent / DATA
+def exchange_and_put_back(copy: Path) -> None:
     copy.rename(copy.with_name("aside"))
     copy.write_bytes(weights(7))
     copy.with_name("aside").rename(copy)
 
 
-def exchange_the_folder(opened: VerifiedModel) -> None:
-    folder = opened.path.parent
+def exchange_the_folder(copy: Path) -> None:
+    folder = copy.parent.parent
     aside = folder.with_name("aside")
     folder.rename(aside)
     shutil.copytree(aside, folder)
 
 
-def add_a_file(opened: VerifiedModel) -> None:
-    (opened.path.parent / "weights" / "more.data").write_bytes(b"")
+def add_a_file(copy: Path) -> None:
+    copy.with_name("more.data").write_bytes(b"")
 
 
-def remove_it_all(opened: VerifiedModel) -> None:
-    shutil.rmtree(opened.path.parent)
+def remove_everything(copy: Path) -> None:
+    shutil.rmtree(copy.parent.parent)
 
 
-TAMPERING = [overwrite, exchange, exchange_and_put_back, exchange_the_folder, add_a_file,
-             remove_it_all]  # fmt: skip
+Tamper = Callable[[Path], None]
+CHANGES = [overwrite, exchange, remove_everything, exchange_the_folder]
 
 
-@pytest.mark.parametrize("tamper", TAMPERING, ids=lambda f: f.__name__)
-def test_a_copy_that_was_changed_is_not_used(
-    downloads: Downloads, tamper: Callable[[VerifiedModel], None]
-) -> None:
-    with downloads.open() as opened:
-        tamper(opened)
-        with pytest.raises(VerificationError, match="was changed after it was made"):
-            opened.session()
-        with pytest.raises(VerificationError, match="was changed after it was made"):
-            _ = opened.path
+def copy_of(opened: VerifiedModel) -> Path:
+    return opened.path.parent / DATA
 
 
 @pytest.mark.parametrize(
-    "tamper", [overwrite, exchange, remove_it_all, exchange_the_folder], ids=lambda f: f.__name__
+    "tamper", [*CHANGES, exchange_and_put_back, add_a_file], ids=lambda f: f.__name__
 )
-def test_bytes_that_were_changed_are_not_given(
-    downloads: Downloads, tamper: Callable[[VerifiedModel], None]
-) -> None:
+def test_changed_copy_gives_no_session(downloads: Downloads, tamper: Tamper) -> None:
     with downloads.open() as opened:
-        tamper(opened)
-        with pytest.raises(VerificationError, match="was changed after it was made"):
-            opened.read_bytes(DATA)
-        with pytest.raises(VerificationError, match="was changed after it was made"):
-            opened.proto()
+        tamper(copy_of(opened))
+        with pytest.raises(VerificationError, match=CHANGED):
+            opened.session()
+        with pytest.raises(VerificationError, match=CHANGED):
+            _ = opened.path
+        if tamper in CHANGES:
+            with pytest.raises(VerificationError, match=CHANGED):
+                opened.read_bytes(DATA)
+            with pytest.raises(VerificationError, match=CHANGED):
+                opened.proto()
 
 
-def test_a_copy_that_is_changed_while_it_is_loaded_gives_no_session(
+def test_copy_that_changes_while_it_is_loaded_gives_no_session(
     downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import onnxruntime
-
     load = onnxruntime.InferenceSession
     with downloads.open() as opened:
 
         def meanwhile(path: str, *options: Any) -> Any:
-            exchange_and_put_back(opened)
+            exchange_and_put_back(copy_of(opened))
             return load(path, *options)
 
         monkeypatch.setattr(onnxruntime, "InferenceSession", meanwhile)
-        with pytest.raises(VerificationError, match="was changed after it was made"):
+        with pytest.raises(VerificationError, match=CHANGED):
             opened.session()
 
 
-def test_a_copy_that_is_changed_while_it_is_hashed_is_noticed(
+def test_copy_that_changes_while_it_is_hashed_gives_no_session(
     downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recorded state is that of the copy before its first byte was hashed."""
@@ -268,7 +244,7 @@ def test_a_copy_that_is_changed_while_it_is_hashed_is_noticed(
         if name == DATA:
             found = self.path / name
             found.chmod(0o600)
-            found.write_bytes(weights())  # the same bytes: the digest says nothing
+            found.write_bytes(weights())  # the same bytes: the digest does not change
         return stream
 
     monkeypatch.setattr(PrivateFolder, "copy", then_write)

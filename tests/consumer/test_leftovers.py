@@ -23,15 +23,13 @@ from tests.consumer.conftest import Downloads
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-def test_nothing_stays_after_an_error_in_the_block(downloads: Downloads) -> None:
+def test_error_or_interrupt_leaves_no_copy(
+    downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(ZeroDivisionError), downloads.open():
         _ = 1 / 0
     assert downloads.left == []
 
-
-def test_nothing_stays_after_an_interrupt_while_it_is_read(
-    downloads: Downloads, monkeypatch: pytest.MonkeyPatch
-) -> None:
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
@@ -41,7 +39,7 @@ def test_nothing_stays_after_an_interrupt_while_it_is_read(
     assert downloads.left == []
 
 
-def test_nothing_stays_of_a_model_that_nobody_closes(downloads: Downloads) -> None:
+def test_unclosed_model_leaves_no_copy(downloads: Downloads) -> None:
     opened = downloads.open()
     assert len(downloads.left) == 1
     del opened
@@ -74,29 +72,25 @@ def start(downloads: Downloads, more: str) -> subprocess.Popen[str]:
     )
 
 
-def test_nothing_stays_of_a_process_that_ends_without_closing(downloads: Downloads) -> None:
-    with start(downloads, "") as process:
-        process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert downloads.left == []
-
-
-def test_a_child_process_does_not_remove_what_its_parent_uses(downloads: Downloads) -> None:
-    more = """
+CHILD_CLOSES = """
     child = os.fork()
     if child == 0:
         opened.close()
         sys.exit(0)
     os.waitpid(child, 0)
     print(len(opened.read_bytes("weights/outside.data")), flush=True)
-    """
-    with start(downloads, more) as process:
+"""
+
+
+def test_process_removes_its_copy_at_its_end(downloads: Downloads) -> None:
+    with start(downloads, CHILD_CLOSES) as process:
         out, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
     assert out.splitlines()[1:] == ["24"]
     assert downloads.left == []
 
 
-def test_what_a_killed_process_has_left_is_removed_by_the_next_one(downloads: Downloads) -> None:
+def test_copy_of_a_killed_process_is_removed_by_the_next_one(downloads: Downloads) -> None:
     with start(downloads, "os.kill(os.getpid(), signal.SIGKILL)") as process:
         process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
@@ -106,7 +100,7 @@ def test_what_a_killed_process_has_left_is_removed_by_the_next_one(downloads: Do
     assert downloads.left == []
 
 
-def test_what_another_process_uses_is_left_alone(downloads: Downloads) -> None:
+def test_copy_of_a_running_process_is_kept(downloads: Downloads) -> None:
     more = """
     sys.stdin.read()
     print(len(opened.read_bytes("weights/outside.data")), flush=True)
@@ -120,29 +114,24 @@ def test_what_another_process_uses_is_left_alone(downloads: Downloads) -> None:
     assert out.split() == ["24"]
 
 
-def test_what_only_looks_like_a_left_over_is_left_alone(downloads: Downloads) -> None:
+def test_folders_that_are_not_left_over_are_kept(
+    downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
     names = {f"{PREFIX}file", f"{PREFIX}link", f"{PREFIX}open", "other"}
     (downloads.private / f"{PREFIX}file").touch()
     (downloads.private / f"{PREFIX}link").symlink_to(downloads.folder)
     (downloads.private / f"{PREFIX}open").mkdir(mode=0o755)
     (downloads.private / "other").mkdir(mode=0o700)
-    with downloads.open():
-        pass
+    downloads.open().close()
     assert set(downloads.left) == names
     assert (downloads.folder / "outside.onnx").exists()
-
-
-def test_what_another_user_has_left_is_left_alone(
-    downloads: Downloads, monkeypatch: pytest.MonkeyPatch
-) -> None:
     (downloads.private / f"{PREFIX}theirs").mkdir(mode=0o700)
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    with downloads.open():
-        pass
-    assert downloads.left == [f"{PREFIX}theirs"]
+    downloads.open().close()
+    assert set(downloads.left) == {*names, f"{PREFIX}theirs"}
 
 
-def test_a_folder_that_a_sweep_took_before_it_was_locked_is_made_again(
+def test_folder_that_is_removed_before_it_is_locked_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make, made = tempfile.mkdtemp, []
@@ -160,7 +149,7 @@ def test_a_folder_that_a_sweep_took_before_it_was_locked_is_made_again(
     kept.close()
 
 
-def test_a_folder_that_a_sweep_takes_while_it_is_locked_is_made_again(
+def test_folder_that_is_removed_while_it_is_locked_is_made_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock, taken = fcntl.flock, list[Path]()
@@ -179,7 +168,7 @@ def test_a_folder_that_a_sweep_takes_while_it_is_locked_is_made_again(
     kept.close()
 
 
-def test_where_folders_never_stay_it_gives_up(
+def test_folder_that_is_always_removed_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = tempfile.mkdtemp
@@ -194,20 +183,19 @@ def test_where_folders_never_stay_it_gives_up(
         PrivateFolder(tmp_path)
 
 
-def test_a_folder_that_was_removed_already_is_closed_all_the_same(tmp_path: Path) -> None:
+def test_removed_folder_can_be_closed(tmp_path: Path) -> None:
     kept = PrivateFolder(tmp_path)
     kept.path.rmdir()
     kept.close()
 
 
-@pytest.mark.parametrize("name", ["none", "file"])
-def test_a_place_where_nothing_can_be_kept_is_named(downloads: Downloads, name: str) -> None:
+def test_unusable_folder_or_system_is_named(
+    downloads: Downloads, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (downloads.folder / "file").touch()
-    with pytest.raises(InputError, match=f"cannot write a private copy to .*{name}"):
-        downloads.open(folder=downloads.folder / name)
-
-
-def test_other_systems_are_told(downloads: Downloads, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("none", "file"):
+        with pytest.raises(InputError, match=f"cannot write a private copy to .*{name}"):
+            downloads.open(folder=downloads.folder / name)
     monkeypatch.setattr("provenance.consumer.verifier.sys.platform", "win32")
     with pytest.raises(UnavailableError, match="POSIX"):
         downloads.open()

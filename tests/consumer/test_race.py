@@ -33,45 +33,34 @@ DEADLINE = 120.0
 
 
 class Swapper:
-    """Replaces the model, its weights, or their folder, in every possible way.
-
-    Each way is a pair of steps: the bad ones come, and stay until the good ones are put back.
-    """
+    """Replace the model, its weights, or their folder with other ones, and put them back."""
 
     def __init__(self, downloads: Downloads, aside: Path) -> None:
-        here = downloads.folder
-        self._onnx = here / "outside.onnx"
-        self._folder = here / "weights"
+        self._onnx = downloads.folder / "outside.onnx"
+        self._folder = downloads.folder / "weights"
         self._data = self._folder / "outside.data"
-        self._aside = aside
-        aside.mkdir()
-        self._good_onnx = self._onnx.read_bytes()
-        # The same graph, with another producer: as good as the good one, but for its weights.
-        self._evil_onnx = model(salt=7, external=External("weights/outside.data"))
-        self._evil_folder = aside / "evil"
-        self._evil_folder.mkdir()
-        (self._evil_folder / "outside.data").write_bytes(weights(7))
+        self._aside, self._evil = aside, aside / "evil"
+        self._evil.mkdir(parents=True)
+        (self._evil / "outside.data").write_bytes(weights(7))
         self.count = 0
 
     def steps(self) -> Iterator[Callable[[], None]]:
         """Yield the steps endlessly; after each pair, the good files are back."""
+        good, evil = weights(), weights(7)
+        onnx = self._onnx.read_bytes()
+        # The same graph with another producer: only its weights are wrong.
+        evil_onnx = model(salt=7, external=External("weights/outside.data"))
         return cycle(
             (
-                partial(self._put, self._data, weights(7)),
-                partial(self._put, self._data, weights()),
-                partial(self._write_in_place, weights(7)),
-                partial(self._write_in_place, weights()),
-                self._exchange_folder,
-                self._exchange_folder_back,
-                self._link_folder,
-                self._unlink_folder,
-                partial(self._put_both, self._evil_onnx, weights(7)),
-                partial(self._put_both, self._good_onnx, weights()),
+                *(partial(self._put, self._data, data) for data in (evil, good)),
+                *(partial(self._write_in_place, data) for data in (evil, good)),
+                *(self._exchange_folder, self._exchange_folder_back),
+                *(self._link_folder, self._unlink_folder),
+                *(partial(self._put_both, *both) for both in ((evil_onnx, evil), (onnx, good))),
             )
         )
 
     def take(self, step: Callable[[], None]) -> None:
-        """Take one step."""
         step()
         self.count += 1
 
@@ -90,15 +79,15 @@ class Swapper:
 
     def _exchange_folder(self) -> None:
         self._folder.rename(self._aside / "good")
-        self._evil_folder.rename(self._folder)
+        self._evil.rename(self._folder)
 
     def _exchange_folder_back(self) -> None:
-        self._folder.rename(self._evil_folder)
+        self._folder.rename(self._evil)
         (self._aside / "good").rename(self._folder)
 
     def _link_folder(self) -> None:
         self._folder.rename(self._aside / "good")
-        self._folder.symlink_to(self._evil_folder)
+        self._folder.symlink_to(self._evil)
 
     def _unlink_folder(self) -> None:
         self._folder.unlink()
@@ -141,9 +130,7 @@ def load_and_compute(downloads: Downloads) -> float | None:
     return compute(session)
 
 
-def test_what_a_model_computes_always_comes_from_verified_bytes(
-    downloads: Downloads, tmp_path: Path
-) -> None:
+def test_model_always_computes_with_verified_bytes(downloads: Downloads, tmp_path: Path) -> None:
     swapper, computed = Swapper(downloads, tmp_path / "aside"), Counter[float | None]()
     with swapping(swapper):
         # Repeat until both outcomes occurred: without interference, the race proves nothing.
@@ -156,7 +143,7 @@ def test_what_a_model_computes_always_comes_from_verified_bytes(
     assert load_and_compute(downloads) == ONE  # and again without interference
 
 
-def test_who_verifies_a_path_and_then_opens_it_computes_something_else(
+def test_path_that_is_opened_after_verification_may_have_other_bytes(
     downloads: Downloads, tmp_path: Path
 ) -> None:
     """The same race without `open_model`: it shows that the test above can fail."""
@@ -175,9 +162,7 @@ def test_who_verifies_a_path_and_then_opens_it_computes_something_else(
     assert lost
 
 
-def test_every_pair_of_steps_leaves_the_files_as_they_were(
-    downloads: Downloads, tmp_path: Path
-) -> None:
+def test_each_pair_of_steps_restores_the_files(downloads: Downloads, tmp_path: Path) -> None:
     swapper = Swapper(downloads, tmp_path / "aside")
     before = shutil.copytree(downloads.folder, tmp_path / "before")
     for step in islice(swapper.steps(), 10):

@@ -22,28 +22,23 @@ from tests.support.models import External, Where, model
 from tests.support.repository import SUFFIX, Repository, sha256
 
 
-def test_a_session_computes_with_the_verified_weights(downloads: Downloads) -> None:
-    with downloads.open() as opened:
-        assert compute(opened.session()) == ONE
-
-
-def test_a_session_can_be_used_after_the_model_was_closed(downloads: Downloads) -> None:
-    with downloads.open() as opened:
-        session = opened.session()
-    assert downloads.left == []
-    assert compute(session) == ONE
-
-
-def test_the_options_are_those_of_onnxruntime(downloads: Downloads) -> None:
+def test_session_computes_with_the_verified_weights_after_the_model_is_closed(
+    downloads: Downloads,
+) -> None:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = 1
     with downloads.open() as opened:
+        plain = opened.session()
         session = opened.session(sess_options=settings, providers=["CPUExecutionProvider"])
+    assert downloads.left == []
+    assert compute(plain) == compute(session) == ONE
     assert session.get_providers() == ["CPUExecutionProvider"]
     assert session.get_session_options().intra_op_num_threads == 1
+    # A verified model is never read as another format.
+    assert settings.get_session_config_entry("session.load_model_format") == "ONNX"
 
 
-def test_options_that_lead_to_other_weights_are_refused(
+def test_option_that_leads_to_other_weights_is_refused(
     downloads: Downloads, tmp_path: Path
 ) -> None:
     (tmp_path / "weights").mkdir()
@@ -55,35 +50,23 @@ def test_options_that_lead_to_other_weights_are_refused(
         pytest.raises(InputError, match="onnxruntime would load external data"),
     ):
         opened.session(sess_options=settings)
-
-
-def test_that_setting_would_lead_to_other_weights(downloads: Downloads, tmp_path: Path) -> None:
-    """This is why the option is refused: it makes onnxruntime load other weights."""
-    (tmp_path / "weights").mkdir()
-    (tmp_path / "weights" / "outside.data").write_bytes(weights(7))
-    settings = onnxruntime.SessionOptions()
-    settings.add_session_config_entry(ELSEWHERE, str(tmp_path))
-    content = (downloads.folder / "outside.onnx").read_bytes()
+    content = (downloads.folder / "outside.onnx").read_bytes()  # without this project
     assert compute(onnxruntime.InferenceSession(content, settings)) == 42
 
 
-def test_a_model_is_never_taken_for_another_format(downloads: Downloads) -> None:
-    settings = onnxruntime.SessionOptions()
-    with downloads.open() as opened:
-        opened.session(sess_options=settings)
-    assert settings.get_session_config_entry("session.load_model_format") == "ONNX"
-
-
-def test_without_onnxruntime_it_says_what_to_install(
+def test_missing_onnxruntime_is_named_with_the_extra_that_installs_it(
     downloads: Downloads, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with downloads.open() as opened, pytest.raises(UnavailableError) as caught:
         opened.session()
     assert caught.value.help == "pip install 'onnx-provenance[run]'"
+    pyproject = Path(__file__).resolve().parents[2] / "pyproject.toml"
+    extras = tomllib.loads(pyproject.read_text())["project"]["optional-dependencies"]
+    assert any(r.startswith("onnxruntime") for r in extras["run"])
 
 
-def test_a_message_holds_its_external_data(downloads: Downloads) -> None:
+def test_message_contains_its_external_data(downloads: Downloads) -> None:
     with downloads.open() as opened:
         proto = opened.proto()
     loaded = onnx.load(downloads.folder / "outside.onnx")
@@ -95,33 +78,30 @@ def test_a_message_holds_its_external_data(downloads: Downloads) -> None:
     assert compute(onnxruntime.InferenceSession(proto.SerializeToString())) == ONE
 
 
-@pytest.mark.parametrize("open_end", [None, 0])
 @pytest.mark.parametrize("where", ["initializer", "attribute", "subgraph", "function", "sparse"])
-def test_a_message_holds_external_data_wherever_it_belongs(
-    downloads: Downloads, tmp_path: Path, key: KeyPair, where: Where, open_end: int | None
+def test_message_contains_external_data_of_every_tensor(
+    downloads: Downloads, tmp_path: Path, key: KeyPair, where: Where
 ) -> None:
     content = b"\0" * 8 + weights(3) + weights(5)
-    parts = (
-        External("x.data", offset=8, where=where, tensor="first"),
-        External("x.data", offset=32, length=open_end, where=where, tensor="second"),
-    )
-    fetch(downloads, tmp_path, key, model(external=parts), content)
-    with downloads.open("x.onnx") as opened:
-        proto = opened.proto()
-    text = str(proto)
-    assert "external_data" not in text
-    assert "data_location" not in text
-    found = {t.name: t.raw_data for t in tensors(proto)}
-    assert (found["first"], found["second"]) == (weights(3), weights(5))
-
-
-def fetch(downloads: Downloads, tmp_path: Path, key: KeyPair, onnx: bytes, data: bytes) -> None:
-    other = Repository(tmp_path / "other", key)
-    other.write("x.data", data)
-    other.add("x", onnx, external_data_sha256={"x.data": sha256(data)})
-    other.released()
-    for path in (*other.models.iterdir(), other.root / "bundles" / f"x.onnx{SUFFIX}"):
-        shutil.copy(path, downloads.folder)
+    for id, open_end in (("x", None), ("y", 0)):
+        parts = (
+            External(f"{id}.data", offset=8, where=where, tensor="first"),
+            External(f"{id}.data", offset=32, length=open_end, where=where, tensor="second"),
+        )
+        other = Repository(tmp_path / id, key)
+        other.write(f"{id}.data", content)
+        digests = {f"{id}.data": sha256(content)}
+        other.add(id, model(external=parts), external_data_sha256=digests)
+        other.released()
+        for path in (*other.models.iterdir(), other.root / "bundles" / f"{id}.onnx{SUFFIX}"):
+            shutil.copy(path, downloads.folder)
+        with downloads.open(f"{id}.onnx") as opened:
+            proto = opened.proto()
+        text = str(proto)
+        assert "external_data" not in text
+        assert "data_location" not in text
+        found = {t.name: t.raw_data for t in tensors(proto)}
+        assert (found["first"], found["second"]) == (weights(3), weights(5))
 
 
 def tensors(message: Any) -> Any:
@@ -133,9 +113,3 @@ def tensors(message: Any) -> Any:
         if field.message_type is not None:
             for item in value if field.is_repeated else [value]:
                 yield from tensors(item)
-
-
-def test_the_extra_is_the_one_that_the_package_declares() -> None:
-    root = Path(__file__).resolve().parents[2]
-    project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
-    assert any(r.startswith("onnxruntime") for r in project["optional-dependencies"]["run"])

@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from provenance.signing import judging
-from provenance.signing.judgement import Signer, Verdict
-from provenance.signing.trust import Entry, TrustedIdentity, TrustedWorkflow
+from provenance.signing.judgement import Judgement, Signer, Verdict
+from provenance.signing.trust import GITHUB_ISSUER, Entry, TrustedIdentity, TrustedWorkflow
 from tests.signing.workshop import PAYLOAD, accepted, instance, judge, trust
 from tests.support.sigstore.ca import Request, github
 
@@ -20,28 +19,29 @@ HOME = "https://github.com/lusoris/vmaf"
 RELEASE = f"{HOME}/.github/workflows/supply-chain.yml@refs/tags/v3.0.0"
 
 
-def signed_by(request: Request, entry: TrustedWorkflow) -> Any:
-    who = trust(identities=(), workflows=(entry,))
+def signed_by(request: Request, **changes: str) -> Judgement:
+    who = trust(identities=(), workflows=(replace(WORKFLOW, **changes),))
     return judge(instance().attest(PAYLOAD, request), who)
 
 
-def test_the_workflow_is_matched() -> None:
-    found = signed_by(github(), WORKFLOW)
+def test_workflow_is_matched() -> None:
+    found = signed_by(github())
     assert found.verdict is Verdict.VALID
+    assert found.signer is not None
     assert found.signer.name == RELEASE
     assert found.signer.entries[0] == WORKFLOW
-
-
-def test_everything_that_is_asked_for_is_matched() -> None:
-    entry = replace(
-        WORKFLOW,
+    found = signed_by(
+        github(changes={23: "release"}),
         event="push",
         environment="release",
         owner_id="5678",
         repository_id="1234",
         runner_environment="github-hosted",
     )
-    assert signed_by(github(changes={23: "release"}), entry).verdict is Verdict.VALID
+    assert found.verdict is Verdict.VALID
+    enterprise = github(issuer=ENTERPRISE)
+    assert signed_by(enterprise).verdict is Verdict.UNTRUSTED
+    assert signed_by(enterprise, issuer=ENTERPRISE).verdict is Verdict.VALID
 
 
 @pytest.mark.parametrize(
@@ -64,50 +64,37 @@ def test_everything_that_is_asked_for_is_matched() -> None:
         ({"server": "https://github.example.org"}, f"repository '{HOME}'", "github.example.org"),
     ],
 )
-def test_what_differs_is_named(entry: dict[str, str], found: str, expected: str) -> None:
-    judgement = signed_by(github(), replace(WORKFLOW, **entry))
+def test_difference_from_the_claims_is_named(
+    entry: dict[str, str], found: str, expected: str
+) -> None:
+    judgement = signed_by(github(), **entry)
     assert judgement.verdict is Verdict.UNTRUSTED
     assert found in judgement.reason
     assert expected in judgement.reason
 
 
-def test_a_workflow_that_another_repository_calls_does_not_sign_for_it() -> None:
-    called = github("mallory/models", changes={9: RELEASE})
-    judgement = signed_by(called, WORKFLOW)
+OTHER = "https://github.com/mallory/actions/.github/workflows/sign.yml@refs/tags/v3.0.0"
+CALLER = f"{HOME}/.github/workflows/pull-request.yml@refs/tags/v3.0.0"
+CALLED: dict[str, tuple[Request, str]] = {
+    "called by another repository": (
+        github("mallory/models", changes={9: RELEASE}),
+        "repository 'https://github.com/mallory/models'",
+    ),
+    "of another repository": (
+        github(changes={9: OTHER}),
+        "workflow 'https://github.com/mallory/actions",
+    ),
+    "called by another workflow": (github(changes={18: CALLER}), "workflow "),
+    "with another subject": (replace(github(), names=github("lusoris/other").names), "subject "),
+    "without claims": (replace(github(), claims={8: GITHUB_ISSUER}), "repository not stated"),
+}
+
+
+@pytest.mark.parametrize(("request_", "reason"), CALLED.values(), ids=CALLED)
+def test_workflow_that_is_not_the_trusted_one_is_untrusted(request_: Request, reason: str) -> None:
+    judgement = signed_by(request_)
     assert judgement.verdict is Verdict.UNTRUSTED
-    assert "repository 'https://github.com/mallory/models'" in judgement.reason
-
-
-def test_a_workflow_of_another_repository_does_not_sign_when_called_from_this_one() -> None:
-    other = "https://github.com/mallory/actions/.github/workflows/sign.yml@refs/tags/v3.0.0"
-    judgement = signed_by(github(changes={9: other}), WORKFLOW)
-    assert judgement.verdict is Verdict.UNTRUSTED
-    assert "workflow 'https://github.com/mallory/actions" in judgement.reason
-
-
-def test_another_workflow_that_calls_the_trusted_one_is_another() -> None:
-    caller = f"{HOME}/.github/workflows/pull-request.yml@refs/tags/v3.0.0"
-    assert signed_by(github(changes={18: caller}), WORKFLOW).verdict is Verdict.UNTRUSTED
-
-
-def test_a_subject_that_is_not_the_workflow_is_another() -> None:
-    request = github()
-    request.names = github("lusoris/other").names
-    judgement = signed_by(request, WORKFLOW)
-    assert judgement.verdict is Verdict.UNTRUSTED
-    assert "subject " in judgement.reason
-
-
-def test_a_certificate_without_the_claims_of_a_workflow_is_of_none() -> None:
-    request = github()
-    request.claims = {8: request.claims[8]}
-    assert "repository not stated" in signed_by(request, WORKFLOW).reason
-
-
-def test_an_enterprise_instance_has_an_issuer_and_a_server_of_its_own() -> None:
-    request = github(issuer=ENTERPRISE)
-    assert signed_by(request, WORKFLOW).verdict is Verdict.UNTRUSTED
-    assert signed_by(request, replace(WORKFLOW, issuer=ENTERPRISE)).verdict is Verdict.VALID
+    assert reason in judgement.reason
 
 
 @pytest.mark.parametrize(
@@ -122,15 +109,13 @@ def test_an_enterprise_instance_has_an_issuer_and_a_server_of_its_own() -> None:
         ("refs/tags/v1", ["refs/tags/v1"], ["refs/tags/v1\n", "refs/tags/v1 "]),
     ],
 )
-def test_a_pattern_is_of_the_whole_ref(
-    pattern: str, matching: list[str], others: list[str]
-) -> None:
+def test_pattern_matches_a_whole_ref(pattern: str, matching: list[str], others: list[str]) -> None:
     for ref in (*matching, *others):
-        found = signed_by(github(ref=ref), replace(WORKFLOW, ref=pattern))
+        found = signed_by(github(ref=ref), ref=pattern)
         assert (found.verdict is Verdict.VALID) is (ref in matching), ref
 
 
-def test_two_entries_for_one_signer_are_one_signer() -> None:
+def test_workflow_with_two_refs_is_one_signer() -> None:
     whole = replace(WORKFLOW, ref="refs/tags/**")
     who = trust(workflows=(WORKFLOW, whole))
     signers = [
@@ -162,9 +147,7 @@ def signer(name: str, *entries: Entry) -> Signer:
         ([signer("x", A, B), signer("y", A, C), signer("z", A)], 3),
     ],
 )
-def test_each_signer_counts_once_under_an_entry_of_its_own(
-    signers: list[Signer], count: int
-) -> None:
+def test_each_signer_counts_once_under_its_own_entry(signers: list[Signer], count: int) -> None:
     found = judging.counted(signers)
     assert len(found) == count
     assert len({s.unique for s, _ in found}) == len({e for _, e in found}) == count

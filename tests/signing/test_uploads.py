@@ -50,7 +50,7 @@ def failing(times: int, error: Exception) -> tuple[Callable[[int], int], list[in
     return work, asked
 
 
-def test_results_come_in_the_order_of_the_items() -> None:
+def test_results_are_in_the_order_of_the_items() -> None:
     def work(item: int) -> int:
         time.sleep(0.02 if item == 0 else 0)
         return item * 2
@@ -58,7 +58,7 @@ def test_results_come_in_the_order_of_the_items() -> None:
     assert in_parallel(work, range(10), nothing, threads=4) == [i * 2 for i in range(10)]
 
 
-def test_no_items_need_no_thread() -> None:
+def test_empty_list_starts_no_thread() -> None:
     before = threading.active_count()
     assert in_parallel(lambda _: 1, [], nothing) == []
     assert threading.active_count() == before
@@ -70,29 +70,25 @@ TRANSIENT = {
     "HTTP 500": http(500),
     "HTTP 503": http(503),
     "too many requests": http(429),
-    "one that a client has wrapped": wrapped(http(502)),
-    "one of ours": TransientError("no timestamp"),
+    "wrapped by a client": wrapped(http(502)),
+    "raised by this project": TransientError("no timestamp"),
 }
 FINAL = {
     "HTTP 400": http(400),
     "HTTP 401": http(401),
     "HTTP 428": http(428),
-    "an answer that is no JSON": requests.JSONDecodeError("x", "y", 0),
+    "an answer that is not JSON": requests.JSONDecodeError("x", "y", 0),
     "a wrong value": ValueError("x"),
-    "one of ours": UnavailableError("no"),
-    "ours, from a reset": InputError("no"),
+    "unavailable": UnavailableError("no"),
+    "an invalid input": InputError("no"),
 }
 
 
 @pytest.mark.parametrize("error", TRANSIENT.values(), ids=TRANSIENT)
-def test_what_may_pass_is_tried_again(error: Exception) -> None:
+def test_transient_error_is_retried_a_few_times(error: Exception) -> None:
     work, asked = failing(uploads.ATTEMPTS - 1, error)
     assert in_parallel(work, [7], nothing) == [7]
     assert len(asked) == uploads.ATTEMPTS
-
-
-@pytest.mark.parametrize("error", TRANSIENT.values(), ids=TRANSIENT)
-def test_but_not_for_ever(error: Exception) -> None:
     work, asked = failing(uploads.ATTEMPTS, error)
     with pytest.raises(UnavailableError):
         in_parallel(work, [7], nothing)
@@ -100,14 +96,14 @@ def test_but_not_for_ever(error: Exception) -> None:
 
 
 @pytest.mark.parametrize("error", FINAL.values(), ids=FINAL)
-def test_what_will_not_pass_is_not_tried_again(error: Exception) -> None:
+def test_final_error_is_not_retried(error: Exception) -> None:
     work, asked = failing(1, error)
     with pytest.raises(ProvenanceError):
         in_parallel(work, [7], nothing)
     assert asked == [7]
 
 
-def test_attempts_wait_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_attempt_waits_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     waits = [uploads.BACKOFF(type("S", (), {"attempt_number": n})()) for n in (1, 2, 3, 9)]
     assert 0.5 <= waits[0] <= 1.5
@@ -116,7 +112,7 @@ def test_attempts_wait_longer_each_time(monkeypatch: pytest.MonkeyPatch) -> None
     assert waits[3] == 5
 
 
-def test_the_first_error_ends_the_work() -> None:
+def test_first_error_ends_the_work() -> None:
     asked: list[int] = []
 
     def work(item: int) -> int:
@@ -129,7 +125,7 @@ def test_the_first_error_ends_the_work() -> None:
     assert len(asked) <= 2  # what each thread had begun
 
 
-def test_an_item_that_takes_too_long_ends_the_work() -> None:
+def test_item_that_takes_too_long_ends_the_work() -> None:
     over = threading.Event()
     started = time.monotonic()
     with pytest.raises(UnavailableError, match=r"did not answer within 0.1 seconds"):
@@ -139,29 +135,32 @@ def test_an_item_that_takes_too_long_ends_the_work() -> None:
 
 
 def test_each_item_has_the_whole_time() -> None:
-    assert len(in_parallel(lambda _: time.sleep(0.1), range(6), nothing, threads=1, timeout=0.4))
+    assert len(in_parallel(lambda _: time.sleep(0.1), range(4), nothing, threads=1, timeout=0.3))
+
+
+def lost(error: type[requests.RequestException], url: str) -> Exception:
+    return error(request=requests.Request("POST", url))
+
+
+LOG = "the transparency log http://log.test/api/v2/log/entries failed"
+TSA = r"the timestamp authority http://t.test/timestamp does not answer \(ConnectionError\)"
+REDIRECTS = r"the service http://x.test gave an unexpected .* \(TooManyRedirects\)"
 
 
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (http(503, "busy"), "the transparency log http://log.test/api/v2/log/entries failed"),
+        (http(503, "busy"), LOG),
         (http(400, "bad", "http://ca.test/api/v2/signingCert"), "authority .* refused"),
         (http(400, "", "http://elsewhere.test/"), "the service http://elsewhere.test/ refused"),
-        (
-            requests.ConnectionError(request=requests.Request("POST", "http://t.test/timestamp")),
-            r"the timestamp authority http://t.test/timestamp does not answer \(ConnectionError\)",
-        ),
-        (
-            requests.TooManyRedirects(request=requests.Request("GET", "http://x.test")),
-            r"the service http://x.test gave an unexpected .* \(TooManyRedirects\)",
-        ),
+        (lost(requests.ConnectionError, "http://t.test/timestamp"), TSA),
+        (lost(requests.TooManyRedirects, "http://x.test"), REDIRECTS),
         (ValueError("no base64"), "a service gave an unexpected answer: no base64"),
         (KeyError(), "unexpected answer: KeyError"),
         (TransientError("no timestamp"), "no timestamp"),
     ],
 )
-def test_an_error_says_which_service_and_what(error: Exception, words: str) -> None:
+def test_error_names_the_service_and_the_cause(error: Exception, words: str) -> None:
     found = explained(error)
     assert isinstance(found, UnavailableError)
     assert found.help is not None
@@ -180,7 +179,7 @@ TOKEN = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJ4In0.c2lnbmF0dXJl"
         TransientError(f"refused {TOKEN}"),
     ],
 )
-def test_no_error_shows_a_token(error: Exception) -> None:
+def test_error_does_not_show_a_token(error: Exception) -> None:
     found = explained(error)
     assert "[token]" in found.message
     for part in TOKEN.split("."):

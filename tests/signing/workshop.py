@@ -41,6 +41,17 @@ def trust(root: dict[str, Any] | None = None, **changes: Any) -> Trust:
     return replace(known, **changes)
 
 
+def mixed_root(*ours: str) -> Trust:
+    """Return trust in the root of the stranger, with these parts of the instance's root."""
+    root = instance().trusted_root()
+    return trust(stranger().trusted_root() | {part: root[part] for part in ours})
+
+
+def no_log() -> Trust:
+    """Return trust in the root of the instance without its logs."""
+    return trust(instance().trusted_root() | {"tlogs": []})
+
+
 def judge(bundle: Bundle, who: Trust | None = None, sha256: str = SHA256) -> Judgement:
     """Verify a well-formed bundle."""
     return judging.judge(decode(json.dumps(bundle).encode()), who or trust(), sha256)
@@ -90,3 +101,20 @@ def flipped(text: str, at: int = 20) -> str:
     raw = bytearray(base64.b64decode(text))
     raw[at] ^= 1
     return base64.b64encode(raw).decode()
+
+
+def other_payload(bundle: Bundle) -> None:
+    """Replace the payload of an envelope with another one."""
+    bundle["dsseEnvelope"]["payload"] = "e30="
+
+
+def flip_signature(bundle: Bundle) -> None:
+    """Change one bit of the signature of an envelope."""
+    (signed,) = bundle["dsseEnvelope"]["signatures"]
+    signed["sig"] = flipped(signed["sig"])
+
+
+def flip_hash(bundle: Bundle) -> None:
+    """Change one bit of the inclusion proof."""
+    hashes = entry(bundle)["inclusionProof"]["hashes"]
+    hashes[0] = flipped(hashes[0])

@@ -27,3 +27,15 @@ layouts = st.sampled_from([None, 0, 2, "\t", " \r"])
 def written(value: object, layout: Any, ascii_only: bool) -> str:
     """The value as JSON text in a layout, which is what `json.dumps` indents by."""
     return json.dumps(value, indent=layout, ensure_ascii=ascii_only)
+
+
+def replaced_anywhere(value: Any, replacement: Any, data: st.DataObject) -> Any:
+    """Replace one part of a JSON document, which `data` chooses, and return the document."""
+    place = value
+    while steps := list(place) if isinstance(place, dict) else list(range(len(place))):
+        step = data.draw(st.sampled_from(steps))
+        if not isinstance(place[step], dict | list) or data.draw(st.booleans()):
+            place[step] = replacement
+            break
+        place = place[step]
+    return value
