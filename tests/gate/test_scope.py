@@ -1,8 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where each rule applies: a single file, a row or the whole registry, and what it needs.
-
-Each list is a deliberate decision. Update it if a rule joins or leaves it.
-"""
+"""Properties of rules. Each list is deliberate: update it if a rule joins or leaves it."""
 
 from __future__ import annotations
 
@@ -48,7 +45,7 @@ def test_rules_that_need_the_whole_registry() -> None:
     assert codes(lambda r: r.needs_whole) == sorted([*ensembles, *others])
 
 
-def test_what_depends_on_what_lies_around_a_row_or_an_ensemble() -> None:
+def test_rules_that_look_around_their_unit() -> None:
     """Other rows and their files, files that no row names, the baseline, the registry's schema."""
     files = ["ART301", "ART302", "ART304", "ART306", "ART308", "ATT703", "ATT708"]
     fields = ["LIC201", "LIC202", "LIC203", "LIC204", "REG101", "REG107", "REG114", "REG115"]
