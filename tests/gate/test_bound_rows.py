@@ -364,9 +364,7 @@ def swap(repository: Repository, one: str, other: str) -> None:
     repository.write(other, first)
 
 
-def test_swapped_data_files_fail_with_and_without_their_digests(
-    two_data_files: Repository,
-) -> None:
+def test_swapped_data_files_fail_with_and_without_their_digests(two_data_files: Repository) -> None:
     swap(two_data_files, "a.data", "b.data")
     assert codes(two_data_files.verify("m")) == ["ART302", "ART302"]
     covered = two_data_files.rows[0]["external_data_sha256"]
@@ -410,13 +408,6 @@ def test_a_renamed_file_is_reported_beside_one_with_its_own_name(
     sign_again(bundle(two_data_files), key, rename)
     found = [f.about for f in two_data_files.verify("m").failing if f.code == "SIG606"]
     assert found == ["model/b.data"]
-
-
-def test_a_model_with_an_undeclared_digest_is_reported_only_by_art302(
-    two_data_files: Repository,
-) -> None:
-    two_data_files.write("m.onnx", two_data_files.path("m.onnx").read_bytes() + b"\x3a\x00")
-    assert codes(two_data_files.verify("m")) == ["ART302"]
 
 
 @pytest.mark.parametrize("file", ["b.onnx", "d.int8.onnx", "a.data", "c.data", "e.data"])

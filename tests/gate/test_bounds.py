@@ -269,11 +269,7 @@ def test_the_first_of_many_findings_are_reported_and_the_rest_counted(count: int
     others = frozenset(f"{i}.json" for i in range(3, count)) | {"m.json"}
     assert reported[3:] == [
         replace(
-            found[3],
-            message=MORE.format(count - 3),
-            about="3.json",
-            others=others,
-            count=count - 3,
+            found[3], message=MORE.format(count - 3), about="3.json", others=others, count=count - 3
         )
     ]
     assert reported[3].fails

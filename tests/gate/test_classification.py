@@ -350,8 +350,7 @@ def test_a_gate_that_every_model_passes_is_no_evidence(
 
 
 @pytest.mark.parametrize(
-    "record",
-    [{"gate_passed": False}, {"verdict": "HOLD"}, {"gate": {"verdict": "FAILED"}}, {}],
+    "record", [{"gate_passed": False}, {"verdict": "HOLD"}, {"gate": {"verdict": "FAILED"}}, {}]
 )
 def test_a_variant_that_failed_its_gate_is_not_production(
     repository: Repository, record: dict[str, Any]

@@ -398,11 +398,7 @@ def test_a_change_of_policy_is_a_warning_at_its_line(git: GitRepository) -> None
 
 @pytest.mark.parametrize(
     ("now", "line"),
-    [
-        (f"\n{DECOY}", 2),
-        (f"{DECOY}[run]\n[trust]\n", 1),
-        ('"registry" = "model/decoy.json"\n', 1),
-    ],
+    [(f"\n{DECOY}", 2), (f"{DECOY}[run]\n[trust]\n", 1), ('"registry" = "model/decoy.json"\n', 1)],
 )
 def test_a_registry_that_moved_is_reported_at_its_key(
     moved: GitRepository, now: str, line: int

@@ -144,7 +144,7 @@ SCHEMA: Final = {
                 "license": {"type": "string", "minLength": 1},
                 "mine": False,
             },
-        },
+        }
     },
 }
 
@@ -179,16 +179,8 @@ UNDER_SCHEMA: Final[list[Line]] = [
     ("no license", _under_schema(drop(*ROW, "license")), "LIC201 s1"),
     ("an empty license", _under_schema(put(*ROW, "license", to="")), "LIC201 s1"),
     ("another opset", _under_schema(put(*ROW, "opset", to=18)), "ART310 s1"),
-    (
-        "a model outside",
-        _under_schema(put(*ROW, "onnx", to="../../s1.onnx")),
-        "REG107 s1",
-    ),
-    (
-        "a row that is a number",
-        _under_schema(put("models", 0, to=1)),
-        "REG101 #0, ENS501",
-    ),
+    ("a model outside", _under_schema(put(*ROW, "onnx", to="../../s1.onnx")), "REG107 s1"),
+    ("a row that is a number", _under_schema(put("models", 0, to=1)), "REG101 #0, ENS501"),
     ("a schema that is not JSON", _under_schema(schema="{"), ""),
     (
         "a schema at a URL",
@@ -571,7 +563,7 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
         ("the data's digests are a list", put("external_data_sha256", to=[]), "SID409 plain"),
     ],
     "quant.int8.json": [
-        ("the variant's digest is another", put("sha256", to=ZERO), "SID404 quant"),
+        ("the variant's digest is another", put("sha256", to=ZERO), "SID404 quant")
     ],
     "s1.onnx": [
         ("the model is gone", remove(), "ART301 s1"),
@@ -645,9 +637,7 @@ MUTATIONS: Final[dict[str, list[Line]]] = {
         ("the int8 variant is another", flip(0.5), "ART302 quant"),
         ("the int8 variant is the model", of("quant.onnx"), "ART302 quant"),
     ],
-    "quant.onnx": [
-        ("the row is the int8 variant", of("quant.int8.onnx"), "ART302 quant"),
-    ],
+    "quant.onnx": [("the row is the int8 variant", of("quant.int8.onnx"), "ART302 quant")],
     "s1.onnx.data": [
         ("the data is gone", remove(), "ART304 s1"),
         ("the data is cut off", cut(0.5), "ART302 s1"),

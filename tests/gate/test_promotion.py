@@ -79,12 +79,6 @@ LONE: list[tuple[str, Change, str]] = [
     ("m.onnx", remove(), "not a readable ONNX model"),
     ("m.onnx", content(b"<html>"), "not a readable ONNX model"),
 ]
-SEEDS: list[tuple[str, Change, str]] = [
-    (VERDICT, remove(), "no gate verdict"),
-    (VERDICT, put("verdict", to="HOLD"), "'HOLD', not PROMOTE"),
-    (VERDICT, put("gate", "per_seed_plccs", "1", to=0.5), "its numbers give HOLD"),
-    ("ens.json", put("codec_vocab", to=["x264", "x265"]), "`codec_vocab` has 2 entries"),
-]
 
 
 @pytest.mark.parametrize(("name", "change", "message"), LONE)
@@ -93,14 +87,6 @@ def test_each_unmet_condition_is_an_obstacle_for_a_model(
 ) -> None:
     change(lone.path(name))
     assert any(message in o.message for o in found(lone))
-
-
-@pytest.mark.parametrize(("name", "change", "message"), SEEDS)
-def test_each_unmet_condition_is_an_obstacle_for_a_seed(
-    seeds: Repository, name: str, change: Change, message: str
-) -> None:
-    change(seeds.path(name))
-    assert any(message in o.message for o in found(seeds, "ens_seed0"))
 
 
 BARE = {k: v for k, v in seed_gate(0.99).items() if k != "verdict"}

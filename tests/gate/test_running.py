@@ -186,12 +186,6 @@ def test_a_model_of_two_rows_is_run_once(
     assert runs == ["m.onnx"]
 
 
-def test_a_terminal_shows_progress(full: Repository) -> None:
-    result = run_cli("check", "--run", cwd=full.root, terminal=True)
-    assert result.code == 0
-    assert "judging rows" in result.err
-
-
 @pytest.mark.parametrize(
     ("name", "change", "error"),
     [
@@ -336,9 +330,7 @@ def test_a_setting_may_name_an_input_of_a_model_that_is_not_examined(
     assert outcomes(read_whole(config, run=True)) == {"m.onnx": RAN, "n.onnx": None}
 
 
-def test_a_deferral_of_a_rule_about_runs_need_not_be_signed(
-    full: Repository,
-) -> None:
+def test_a_deferral_of_a_rule_about_runs_need_not_be_signed(full: Repository) -> None:
     full.write("plain.onnx", runnable.RECIPES["gives-another-rank"]())
     full.rows[0]["sha256"] = sha256(full.path("plain.onnx").read_bytes())
     full.add_sidecar(full.rows[0], feature_order=None, input_names=None)
@@ -359,15 +351,6 @@ def test_a_model_that_cannot_be_stopped_does_not_stop_the_others(repository: Rep
         "b.onnx": Outcome.RAN,
         "c.onnx": Outcome.TOO_LARGE,
     }
-
-
-def test_without_the_extra_there_is_no_verdict(
-    full: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
-    result = run_cli("check", "--run", cwd=full.root)
-    assert result.code == 4
-    assert "pip install 'onnx-provenance[run]'" in result.err
 
 
 # --- rules about runs ---------------------------------------------------------------------------

@@ -51,12 +51,7 @@ def test_an_error_is_an_annotation_of_its_line(repository: Repository) -> None:
     (command,) = commands(github.render(reports.with_error(repository)))
     assert command == Command(
         "error",
-        {
-            "file": "model/registry.json",
-            "line": "8",
-            "col": "16",
-            "title": "ART310 opset-mismatch",
-        },
+        {"file": "model/registry.json", "line": "8", "col": "16", "title": "ART310 opset-mismatch"},
         "m: `opset` is 18; m.onnx imports opset 17\n"
         'next: Write "opset": 17: provenance check --fix',
     )

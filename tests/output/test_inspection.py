@@ -142,10 +142,7 @@ def test_a_certificate_is_shown_with_its_log_entry_and_timestamps(path: Path) ->
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [
-        (b"\x0c\x03foo", "certificate: for foo\n"),
-        (b"\x02\x01\x05", "its subject cannot be read"),
-    ],
+    [(b"\x0c\x03foo", "certificate: for foo\n"), (b"\x02\x01\x05", "its subject cannot be read")],
 )
 def test_a_user_name_is_shown_as_a_name(path: Path, value: bytes, expected: str) -> None:
     request = email("replaced", ISSUER)

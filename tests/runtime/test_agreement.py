@@ -188,8 +188,7 @@ def test_no_value_for_the_location_of_the_data_hides_a_file(
 
 @padding
 @pytest.mark.parametrize(
-    "write",
-    [plain, in_two_parts, *(in_a_constant(size) for size in (0, SMALL_TENSOR, SMALL))],
+    "write", [plain, in_two_parts, *(in_a_constant(size) for size in (0, SMALL_TENSOR, SMALL))]
 )
 def test_a_message_in_one_or_two_parts_is_read_by_both(
     model: Path, write: Writer, padding: int

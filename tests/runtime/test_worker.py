@@ -173,9 +173,7 @@ def test_limits_are_lowered_and_never_raised(monkeypatch: pytest.MonkeyPatch) ->
     assert set_to[resource.RLIMIT_AS] == (1000, 1000)
 
 
-def test_a_limit_that_linux_refuses_is_an_error(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_limit_that_linux_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_kind: int, _pair: tuple[int, int]) -> None:
         raise ValueError("refused")
 
