@@ -45,7 +45,7 @@ def gate_of(repository: Repository) -> Any:
         ({}, "unclaimed"),
     ],
 )
-def test_a_row_claims_what_smoke_says(
+def test_the_claim_of_a_row_is_the_value_of_smoke(
     repository: Repository, smoke: dict[str, Any], claims: str
 ) -> None:
     del repository.add("m")["smoke"]

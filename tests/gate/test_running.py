@@ -205,7 +205,7 @@ def test_a_file_that_changed_after_it_was_hashed_is_not_run(
         run_models(evidence.root, evidence.rows, Runtime.find(), RunSettings(), {})
 
 
-def test_nothing_is_left_of_the_copies(
+def test_copies_of_models_are_removed(
     repository: Repository, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     private = tmp_path / "private"
@@ -273,7 +273,7 @@ def _is_there(pid: int) -> bool:
         (None, False),
     ],
 )
-def test_the_mean_of_the_sidecar_is_fed_where_it_is_one(
+def test_a_valid_mean_of_the_sidecar_is_fed(
     repository: Repository, mean: object, fed: bool
 ) -> None:
     repository.add_sidecar(repository.add("m", NAN), feature_mean=mean)
@@ -310,7 +310,7 @@ def test_an_int8_variant_is_fed_by_its_own_sidecar_or_by_the_rows(
         ({"inputs": {"features": 2}}, "'features', but no model has such an input", "Remove it"),
     ],
 )
-def test_a_setting_that_names_nothing_is_an_error(
+def test_a_setting_of_an_unknown_dimension_or_input_is_an_error(
     repository: Repository, settings: Any, found: str, help: str
 ) -> None:
     repository.add("m", PASSES)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A registry gets the same report as a whole and unit by unit, whatever judges the units.
+"""A registry gets the same report as a whole and unit by unit in every way of judging units.
 
 `tests/test_judging_order.py` and the table of mutations check the same for their cases.
 """

@@ -44,7 +44,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "m.sigstore.json"
 
 
-def test_bundles_of_a_release_are_shown_with_what_they_say(repository: Repository) -> None:
+def test_bundles_of_a_release_are_shown_with_their_contents(repository: Repository) -> None:
     repository.add_ensemble()
     repository.add_sidecar(repository.add("stale"), sha256="0" * 64)
     repository.defer("SID402", ["stale"])

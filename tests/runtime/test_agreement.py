@@ -103,7 +103,7 @@ def is_located(value: int) -> Writer:
 
 
 def in_two_parts(name: str, number: int, wire: int, value: bytes | int) -> bytes:
-    """Protobuf merges a message that stands there twice: here the last field is a second part."""
+    """Write the graph in two parts, which protobuf merges: the last field is the second part."""
     if name != "graph":
         return plain(name, number, wire, value)
     assert isinstance(value, bytes)
@@ -115,7 +115,7 @@ def in_two_parts(name: str, number: int, wire: int, value: bytes | int) -> bytes
 
 
 def in_a_constant(size: int) -> Writer:
-    """The tensor is the value of a node, in two parts of which the last one names the file."""
+    """Make the tensor the value of a node, in two parts: the second one names the file."""
 
     def write(name: str, number: int, wire: int, value: bytes | int) -> bytes:
         if name != "graph":
