@@ -58,7 +58,7 @@ def without(field: str) -> Change:
     return drop("models", 0, field)
 
 
-LONE: list[tuple[str, Change, str]] = [
+CONDITIONS: list[tuple[str, Change, str]] = [
     ("m.json", remove(), "no sidecar: model/m.json"),
     ("m.json", content(b"{"), "cannot be read"),
     ("m.json", drop("sha256"), "does not name the digest of its model"),
@@ -70,7 +70,7 @@ LONE: list[tuple[str, Change, str]] = [
     ("m.json", drop("gate", "mean_plcc_threshold"), "not record a number"),
     ("m.json", put("gate", "mean_plcc", to=0.5), "0.5 fails"),
     ("m.json", put("feature_order", to=["f0", "f1"]), "width of 2"),
-    ("m.json", put("ensemble_id", to="ens"), "no ensemble manifest lists it"),
+    ("m.json", put("ensemble_id", to="x"), "no ensemble manifest lists it"),
     ("registry.json", without("license"), "no `license`"),
     ("registry.json", without("license_url"), "no `license_url`"),
     ("registry.json", without("sigstore_bundle"), "no `sigstore_bundle`"),
@@ -78,15 +78,21 @@ LONE: list[tuple[str, Change, str]] = [
     ("m.onnx", content(model(salt=77)), "`sha256` is not the digest"),
     ("m.onnx", remove(), "not a readable ONNX model"),
     ("m.onnx", content(b"<html>"), "not a readable ONNX model"),
+    (VERDICT, remove(), "no gate verdict"),
+    (VERDICT, put("verdict", to="HOLD"), "'HOLD', not PROMOTE"),
+    (VERDICT, put("gate", "per_seed_plccs", "1", to=0.5), "its numbers give HOLD"),
+    ("ens.json", put("codec_vocab", to=["x264", "x265"]), "`codec_vocab` has 2 entries"),
 ]
 
 
-@pytest.mark.parametrize(("name", "change", "message"), LONE)
-def test_each_unmet_condition_is_an_obstacle_for_a_model(
+@pytest.mark.parametrize(("name", "change", "message"), CONDITIONS)
+def test_each_unmet_condition_is_an_obstacle_for_a_model_or_a_seed(
     lone: Repository, name: str, change: Change, message: str
 ) -> None:
-    change(lone.path(name))
-    assert any(message in o.message for o in found(lone))
+    lone.add_ensemble("ens", 2)
+    change(lone.save().path(name))
+    row = "ens_seed0" if name.startswith("ens") else "m"
+    assert any(message in o.message for o in found(lone, row))
 
 
 BARE = {k: v for k, v in seed_gate(0.99).items() if k != "verdict"}

@@ -75,44 +75,31 @@ def registry(root: Path, rows: int, change: Callable[[Path], None] = unchanged) 
     return load(root)
 
 
-def test_every_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = registry(tmp_path / "r", GROUP)
-    opened = counting.opened_files(monkeypatch)
-    assert check(config).findings == ()
-    there = set((config.root / "model").iterdir())
-    assert {path: opened[path] for path in there} == dict.fromkeys(there, 1)
-
-
-def test_every_document_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_file_is_opened_and_parsed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     parsed: list[str] = []
-    decode = json.JSONDecoder.decode
+    walked: list[int] = []
+    decode, places = json.JSONDecoder.decode, source_map._Places.__init__
 
     def counted(self: json.JSONDecoder, text: str) -> Any:
         parsed.append(text)
         return decode(self, text)
 
-    config = registry(tmp_path / "r", GROUP)
-    monkeypatch.setattr(json.JSONDecoder, "decode", counted)
-    assert check(config).findings == ()
-    texts = {p.read_text("utf-8") for p in (config.root / "model").glob("*.json")}
-    documents = [text for text in parsed if text in texts]
-    assert sorted(documents) == sorted(texts)
-
-
-def test_positions_are_searched_only_in_the_list_of_rows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    walked: list[int] = []
-    places = source_map._Places.__init__
-
-    def counted(self: Any, text: str, start: int) -> None:
+    def counted_places(self: Any, text: str, start: int) -> None:
         walked.append(start)
         places(self, text, start)
 
     config = registry(tmp_path / "r", GROUP)
-    monkeypatch.setattr(source_map._Places, "__init__", counted)
+    monkeypatch.setattr(json.JSONDecoder, "decode", counted)
+    monkeypatch.setattr(source_map._Places, "__init__", counted_places)
+    opened = counting.opened_files(monkeypatch)
     assert check(config).findings == ()
-    assert len(walked) == 2  # the registry, and `models` in it
+    files = set((config.root / "model").iterdir())
+    assert {path: opened[path] for path in files} == dict.fromkeys(files, 1)
+    texts = {path.read_text("utf-8") for path in files if path.suffix == ".json"}
+    assert sorted(text for text in parsed if text in texts) == sorted(texts)
+    assert len(walked) == 2  # positions: the registry, and `models` in it
 
 
 def _without_digests(config: Config) -> Config:

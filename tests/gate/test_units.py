@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A registry gets the same report as a whole and unit by unit in every way of judging units.
+"""A registry gets the same report as a whole and unit by unit.
 
 `tests/test_judging_order.py` and the table of mutations check the same for their cases.
 """
@@ -38,7 +38,7 @@ from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.output import machine
 from tests.support.engines import InRandomOrder, in_units, ways
 from tests.support.models import External, model
-from tests.support.mutations import Change, content, copy, flip, of, put, remove, together
+from tests.support.mutations import Change, content, copy, flip, put, remove, together
 from tests.support.production import production
 from tests.support.repository import Repository, sha256
 
