@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mutations of a correct registry, each with exactly the findings that follow.
 
-Each line is one change of a file of `tests/support/production.py`, and its findings: the codes, with
-`+` between those of one row, the row if there is one, and the number if it is not one. No other
-finding may appear.
+Each line is one change of a file of `tests/support/production.py`, and its findings: the codes,
+with `+` between those of one row, the row if there is one, and the number if it is not one. No
+other finding may appear.
 """
 
 from __future__ import annotations
