@@ -46,9 +46,10 @@ def test_ids_are_matched_as_by_a_search(rows: list[str], labels: list[str]) -> N
 
 
 def test_patterns_match_as_in_a_shell_and_case_counts() -> None:
-    declared = Deferrals([deferral(0, "seed?", "a*[xy]")])
+    declared = Deferrals([deferral(0, "seed?", "a*[xy]"), deferral(1, "*", rule="ART310")])
     asked = ("seed0", "Seed0", "seed10", "ax", "abcy", "az")
     assert [id for id in asked if declared.covering("SID402", id)] == ["seed0", "ax", "abcy"]
+    assert [id for id in asked if declared.covering("SID403", id)] == []
 
 
 def finding(row: str | None, by: Deferral | None, ensemble: str | None = None) -> Finding:

@@ -59,6 +59,14 @@ def test_a_deferral_covers_only_the_rows_that_it_matches(stale: Repository) -> N
     assert [r.deferrals[0]["reference"] for r in report.rows] == ["ADR-1105", "ADR-1105"]
 
 
+def test_a_stale_deferral_lists_the_rows_without_the_finding(stale: Repository) -> None:
+    stale.defer("SID402", ["seed*"])
+    for row in stale.rows:
+        stale.add_sidecar(row)
+    (finding,) = stale.save().check().failing
+    assert finding.message.startswith("SID402 no longer occurs for seed0, seed1: the cause")
+
+
 @pytest.mark.parametrize(
     ("deferred", "checked", "expected"),
     [("seed*", "fresh", []), ("seed*", "seed0", []), ("seed1", "seed0", ["SID402"])],

@@ -38,7 +38,7 @@ from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.output import machine
 from tests.support.engines import InRandomOrder, in_units, ways
 from tests.support.models import External, model
-from tests.support.mutations import Change, content, copy, flip, of, put, remove, together
+from tests.support.mutations import Change, content, copy, flip, put, remove, together
 from tests.support.production import production
 from tests.support.repository import Repository, sha256
 
@@ -114,7 +114,6 @@ def _renamed(name: str, to: str) -> tuple[Edit, Edit]:
     return (name, copy(to)), (name, remove())
 
 
-SHARED: Final = "../bundles/shared.sigstore.json"
 ACROSS: Final[dict[str, tuple[str, Iterable[Edit]]]] = {
     "two manifests share a verdict": (
         "ENS511",
@@ -140,13 +139,6 @@ ACROSS: Final[dict[str, tuple[str, Iterable[Edit]]]] = {
         [_document("other.json", id="other", members=_members("s1", "plain"))],
     ),
     "a list of names without an id": ("", [_document("team.json", id="", members=[{"id": "a"}])]),
-    "two rows have one file": ("ART302", [_row("plain", "onnx", "quant.onnx")]),
-    "two rows have one bundle": (
-        "REG108",
-        [_row(name, "sigstore_bundle", SHARED) for name in ("plain", "quant")],
-    ),
-    "two rows have one id": ("REG102", [_row("plain", "id", "probe")]),
-    "a row has the bytes of another": ("ART302", [("plain.onnx", of("probe.onnx"))]),
     "a row has the bytes of a placeholder": (
         "SID417",
         [_row_of_bytes("plain", lambda folder: (folder / "probe.onnx").read_bytes())],
