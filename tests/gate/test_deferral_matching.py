@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which deferral covers which finding."""
+"""Deferrals and the findings that they cover."""
 
 from __future__ import annotations
 
@@ -46,9 +46,10 @@ def test_ids_are_matched_as_by_a_search(rows: list[str], labels: list[str]) -> N
 
 
 def test_patterns_match_as_in_a_shell_and_case_counts() -> None:
-    declared = Deferrals([deferral(0, "seed?", "a*[xy]")])
+    declared = Deferrals([deferral(0, "seed?", "a*[xy]"), deferral(1, "*", rule="ART310")])
     asked = ("seed0", "Seed0", "seed10", "ax", "abcy", "az")
     assert [id for id in asked if declared.covering("SID402", id)] == ["seed0", "ax", "abcy"]
+    assert [id for id in asked if declared.covering("SID403", id)] == []
 
 
 def finding(row: str | None, by: Deferral | None, ensemble: str | None = None) -> Finding:
@@ -60,16 +61,9 @@ def finding(row: str | None, by: Deferral | None, ensemble: str | None = None) -
 
 def test_deferrals_in_force_are_listed_once_in_the_order_of_the_configuration() -> None:
     first, second, third = (deferral(i, "*") for i in range(3))
-    in_force = InForce(
-        [
-            finding("a", second),
-            finding("a", first),
-            finding("a", second),
-            finding("a", None),
-            finding("b", first),
-            finding(None, third, "e"),
-        ]
-    )
+    covered = [("a", second), ("a", first), ("a", second), ("a", None), ("b", first)]
+    found = [finding(row, by) for row, by in covered]
+    in_force = InForce([*found, finding(None, third, "e")])
 
     def indexes(row: str, ensemble: str | None) -> list[int]:
         reasons = (d["reason"] for d in in_force.of(row, ensemble))

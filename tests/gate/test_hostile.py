@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever stands in a file that is read: a finding or a clear error, and never a traceback."""
+"""Any content of a file leads to a finding or a clear error, and never to a traceback."""
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,8 @@ SIDECAR = (
     *("id", "sha256", "input_names", "input_name", "feature_order", "features", "encoder_vocab"),
     *("codec_block_layout", "codec_vocab", "training_recipe", "seed", "corpus", "gate", "members"),
 )
-documents = st.dictionaries(
-    st.sampled_from(SIDECAR),
-    anything | st.lists(st.text(max_size=3) | st.none(), max_size=3),
-    max_size=8,
-)
+lists = st.lists(st.text(max_size=3) | st.none(), max_size=3)
+documents = st.dictionaries(st.sampled_from(SIDECAR), anything | lists, max_size=8)
 hostile = settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
@@ -52,7 +50,7 @@ def signed(repository: Repository) -> Repository:
 
 
 def judged(root: Path, *commands: tuple[str, ...]) -> list[Result]:
-    """Each command ends in an exit code it documents, in both formats, without a traceback."""
+    """Check that each command ends in an exit code that it documents, without a traceback."""
     results = []
     for command in commands:
         for format in ("json", "human"):
@@ -68,7 +66,7 @@ def judged(root: Path, *commands: tuple[str, ...]) -> list[Result]:
 
 @hostile
 @given(st.lists(rows | values, max_size=2), st.booleans())
-def test_rows(signed: Repository, key: KeyPair, found: list[Any], complete: bool) -> None:
+def test_hostile_rows(signed: Repository, key: KeyPair, found: list[Any], complete: bool) -> None:
     whole = [signed.rows[0] | row if complete and isinstance(row, dict) else row for row in found]
     signed.registry.write_text(json.dumps({"models": whole}))
     release = ("release", "--signer", key.signer)
@@ -77,7 +75,7 @@ def test_rows(signed: Repository, key: KeyPair, found: list[Any], complete: bool
 
 @hostile
 @given(documents | values, st.sampled_from(["m.json", "ens.json", "ens_seed0.json"]))
-def test_documents_beside_the_registry(signed: Repository, found: Any, name: str) -> None:
+def test_hostile_documents_beside_the_registry(signed: Repository, found: Any, name: str) -> None:
     before = signed.path(name).read_bytes()
     try:
         if isinstance(found, dict) and name != "ens.json":
@@ -90,7 +88,7 @@ def test_documents_beside_the_registry(signed: Repository, found: Any, name: str
 
 @hostile
 @given(documents)
-def test_what_is_released_verifies_whatever_the_sidecars_say(
+def test_a_release_with_any_sidecar_verifies(
     repository: Repository, key: KeyPair, found: dict[str, Any]
 ) -> None:
     repository.rows.clear()
@@ -103,30 +101,20 @@ def test_what_is_released_verifies_whatever_the_sidecars_say(
         assert {r.code for r in judged(repository.root, ("verify",))} == {0}
 
 
-members = st.sampled_from(["_type", "subject", "predicateType", "predicate"])
-predicates = st.dictionaries(
-    st.sampled_from(
-        [
-            *("row", "sidecars", "models", "deferrals", "policy", "verificationResult"),
-            *("inputAttestations", "buildDefinition", "runDetails", "timeVerified"),
-        ]
-    ),
-    anything | st.lists(rows, max_size=2) | rows,
-    max_size=5,
+BUNDLES = ("m.onnx", "ens_seed0.onnx.provenance", "registry.json.vsa")
+PREDICATE = (
+    *("row", "sidecars", "models", "deferrals", "policy", "verificationResult"),
+    *("inputAttestations", "buildDefinition", "runDetails", "timeVerified"),
 )
+hostile_values = anything | st.lists(rows, max_size=2) | rows
+predicates = st.dictionaries(st.sampled_from(PREDICATE), hostile_values, max_size=5)
 
 
 @hostile
-@given(
-    st.sampled_from(["m.onnx", "ens_seed0.onnx.provenance", "registry.json.vsa"]),
-    predicates,
-    st.booleans(),
-)
-def test_statements_that_a_trusted_key_signed(
+@given(st.sampled_from(BUNDLES), predicates, st.booleans())
+def test_hostile_statements_of_a_trusted_key(
     signed: Repository, key: KeyPair, name: str, predicate: dict[str, Any], keep: bool
 ) -> None:
-    import base64
-
     path = signed.root / "bundles" / f"{name}.sigstore.json"
     before = path.read_bytes()
     statement = json.loads(base64.b64decode(json.loads(before)["dsseEnvelope"]["payload"]))
@@ -143,7 +131,7 @@ def test_statements_that_a_trusted_key_signed(
 
 @hostile
 @given(paths, st.sampled_from(["initializer", "subgraph"]))
-def test_external_locations(repository: Repository, location: str, where: Any) -> None:
+def test_hostile_external_locations(repository: Repository, location: str, where: Any) -> None:
     repository.rows.clear()
     repository.add("m", model(external=External(location, where=where)))
     repository.save()
@@ -153,7 +141,7 @@ def test_external_locations(repository: Repository, location: str, where: Any) -
 
 @hostile
 @given(st.text(max_size=12).filter(lambda s: "/" not in s and "\0" not in s and s))
-def test_the_name_of_a_file_to_verify(signed: Repository, key: KeyPair, name: str) -> None:
+def test_hostile_names_of_a_file_to_verify(signed: Repository, key: KeyPair, name: str) -> None:
     folder = signed.root / "downloads"
     folder.mkdir(exist_ok=True)
     path = folder / f"{name}.onnx"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules and deferrals, applied to evidence. The date is given, the disk is not asked again."""
+"""Rules and deferrals, applied to evidence: the findings and verdicts of a report."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from provenance import Verifier, check
-from provenance.artifacts import digest
+from provenance import Verifier, check, trust_from_keys
+from provenance.artifacts import limits
 from provenance.errors import InputError, UnavailableError, VerificationError
 from provenance.evidence.progress import Progress
 from provenance.gate import suppression
@@ -20,11 +20,11 @@ from provenance.gate.finding import Finding, Report, Severity, Verdict
 from provenance.gate.rules import BY_CODE, CATALOGUE, Case, Rule, Scope
 from provenance.operations.hashing import hash_models
 from provenance.signing.trust import Trust
+from tests.support.keys import KeyPair
 from tests.support.models import model
 from tests.support.repository import Repository, codes, sha256
 
 STALE = {"sha256": "0" * 64}
-LATER = {"sha256": "f" * 64}
 
 
 def found(report: Report) -> list[tuple[str, str | None, bool]]:
@@ -39,79 +39,47 @@ def stale(repository: Repository) -> Repository:
     return repository
 
 
-def test_a_stale_sidecar_fails_without_a_deferral(stale: Repository) -> None:
-    assert codes(stale.save().check()) == ["SID402", "SID402"]
+# --- deferrals (tests/cases/deferrals.toml has more) --------------------------------------------
 
 
-@pytest.mark.parametrize("digest_", [STALE, LATER])
-def test_a_sidecar_is_stale_whichever_other_digest_it_names(
-    repository: Repository, digest_: dict[str, str]
-) -> None:
-    repository.add_sidecar(repository.add("m"), **digest_)
-    repository.add_sidecar(repository.add("n", smoke=False), **digest_)
+@pytest.mark.parametrize("digit", ["0", "f"])
+def test_any_other_digest_in_a_sidecar_is_stale(repository: Repository, digit: str) -> None:
+    repository.add_sidecar(repository.add("m"), sha256=digit * 64)
+    repository.add_sidecar(repository.add("n", smoke=False), sha256=digit * 64)
     assert codes(repository.save().check()) == ["SID402", "SID404"]
 
 
-def test_a_deferral_covers_the_rows_it_matches(stale: Repository) -> None:
-    stale.defer("SID402", ["seed*"])
+def test_a_deferral_covers_only_the_rows_that_it_matches(stale: Repository) -> None:
+    stale.defer("SID402", ["seed0"])
+    assert found(stale.save().check()) == [("SID402", "seed0", True), ("SID402", "seed1", False)]
+    stale.deferrals[0]["rows"] = ["seed*"]
     report = stale.save().check()
     assert found(report) == [("SID402", "seed0", True), ("SID402", "seed1", True)]
     assert report.verdict is Verdict.VERIFIED
     assert [r.deferrals[0]["reference"] for r in report.rows] == ["ADR-1105", "ADR-1105"]
 
 
-def test_a_deferral_covers_no_other_row(stale: Repository) -> None:
-    stale.defer("SID402", ["seed0"])
-    assert found(stale.save().check()) == [("SID402", "seed0", True), ("SID402", "seed1", False)]
-
-
-def test_a_deferral_covers_no_other_rule(stale: Repository) -> None:
-    stale.defer("SID403", ["seed*"])
-    assert codes(stale.save().check()) == ["DEF901", "SID402", "SID402"]
-
-
-def test_a_deferral_rings_when_its_cause_is_gone(stale: Repository) -> None:
+def test_a_stale_deferral_lists_the_rows_without_the_finding(stale: Repository) -> None:
     stale.defer("SID402", ["seed*"])
     for row in stale.rows:
         stale.add_sidecar(row)
-    assert codes(stale.save().check()) == ["DEF901"]
-
-
-@pytest.mark.parametrize("cured", [["seed0"], ["seed0", "seed1"]])
-def test_a_deferral_that_rings_is_narrowed_to_what_is_left_or_removed(
-    stale: Repository, cured: list[str]
-) -> None:
-    stale.defer("SID402", ["seed*"])
-    for row in stale.rows[: len(cured)]:
-        stale.add_sidecar(row)
     (finding,) = stale.save().check().failing
-    assert f"no longer occurs for {', '.join(cured)}: the cause" in finding.message
-    assert finding.position is not None
-    lines = (stale.root / "provenance.toml").read_text("utf-8").splitlines()
-    if cured == ["seed0"]:
-        assert finding.help == "Narrow `rows` to those that still have the finding."
-        assert lines[finding.position.line - 1].startswith("rows = ")
-    else:
-        assert finding.help == "Remove the [[deferral]]."
-        assert lines[finding.position.line - 1] == "[[deferral]]"
+    assert finding.message.startswith("SID402 no longer occurs for seed0, seed1: the cause")
 
 
-def test_a_deferral_does_not_ring_for_rows_that_were_not_asked_for(stale: Repository) -> None:
-    stale.add_sidecar(stale.add("fresh"))
-    stale.defer("SID402", ["seed*"])
-    stale.save()
-    assert codes(stale.check("fresh")) == []
-    assert codes(stale.check("seed0")) == []
-
-
-def test_a_deferral_for_rows_that_were_not_asked_for_still_matches_something(
-    stale: Repository,
+@pytest.mark.parametrize(
+    ("deferred", "checked", "expected"),
+    [("seed*", "fresh", []), ("seed*", "seed0", []), ("seed1", "seed0", ["SID402"])],
+)
+def test_a_deferral_of_rows_outside_the_selection_is_not_reported(
+    stale: Repository, deferred: str, checked: str, expected: list[str]
 ) -> None:
-    stale.defer("SID402", ["seed1"])
-    assert codes(stale.save().check("seed0")) == ["SID402"]
+    stale.add_sidecar(stale.add("fresh"))
+    stale.defer("SID402", [deferred])
+    assert codes(stale.save().check(checked)) == expected
 
 
-def test_the_day_of_expiry_still_counts(stale: Repository) -> None:
+def test_a_deferral_is_in_force_on_the_day_of_its_expiry(stale: Repository) -> None:
     day = datetime.date(2026, 6, 30)
     stale.defer("SID402", ["seed*"], expires=day)
     config = stale.save().config
@@ -120,18 +88,34 @@ def test_the_day_of_expiry_still_counts(stale: Repository) -> None:
 
 
 @pytest.mark.parametrize("field", ["reason", "reference"])
-def test_a_deferral_says_why_and_where_it_was_decided(stale: Repository, field: str) -> None:
+def test_a_blank_explanation_of_a_deferral_is_reported(stale: Repository, field: str) -> None:
     stale.defer("SID402", ["seed*"], **{field: " "})
     assert codes(stale.save().check()) == ["DEF904"]
 
 
 @pytest.mark.parametrize("rule", [r for r in CATALOGUE if not r.deferrable], ids=lambda r: r.code)
-def test_a_rule_that_cannot_be_deferred_is_not(stale: Repository, rule: Any) -> None:
+def test_a_deferral_of_a_rule_that_is_not_deferrable_is_reported(
+    stale: Repository, rule: Any
+) -> None:
     stale.defer("SID402", ["seed*"])
     stale.defer(rule.code, ["*"])
     report = stale.save().verify()
     assert "DEF905" in codes(report)
     assert {f.code for f in report.deferred} == {"SID402"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "help"),
+    [("SID-402", "Did you mean SID402?"), ("nonsense", "provenance rules lists them.")],
+)
+def test_a_deferral_of_an_unknown_rule_is_an_error(stale: Repository, rule: str, help: str) -> None:
+    stale.defer(rule, ["*"])
+    with pytest.raises(InputError, match=f"no rule '{rule}'") as raised:
+        stale.save().check()
+    assert raised.value.help == help
+
+
+# --- reports ------------------------------------------------------------------------------------
 
 
 def test_findings_are_in_the_order_of_the_registry_and_deferrals_come_last(
@@ -148,21 +132,15 @@ def test_findings_are_in_the_order_of_the_registry_and_deferrals_come_last(
     ]
 
 
-def test_every_row_is_reported_not_only_the_first_failure(full: Repository) -> None:
-    for row in full.rows:
-        row.pop("license")
+def test_every_row_has_its_own_verdict(full: Repository) -> None:
+    for row in full.rows[1:]:
+        del row["license"]
     report = full.save().check()
-    assert [f.row for f in report.failing] == [r["id"] for r in full.rows]
-    assert all(r.verdict is Verdict.FAILED for r in report.rows)
+    assert [f.row for f in report.failing] == [r["id"] for r in full.rows[1:]]
+    assert [r.verdict for r in report.rows] == [Verdict.VERIFIED] + [Verdict.FAILED] * 4
 
 
-def test_a_row_without_findings_is_verified_beside_one_that_fails(full: Repository) -> None:
-    full.rows[0].pop("license")
-    report = full.save().check()
-    assert [r.verdict for r in report.rows] == [Verdict.FAILED] + [Verdict.VERIFIED] * 4
-
-
-def test_of_a_subset_neither_strays_nor_the_summary_are_judged(full: Repository) -> None:
+def test_strays_are_judged_only_with_the_whole_registry(full: Repository) -> None:
     full.write("stray.onnx", model(salt=99))
     assert codes(full.check()) == ["ART311"]
     assert codes(full.check("plain")) == []
@@ -175,29 +153,22 @@ def test_a_report_lists_every_model_file_that_was_hashed(full: Repository) -> No
     assert listed == {f"model/{p.name}": sha256(p.read_bytes()) for p in files}
 
 
-def test_signatures_are_not_judged_without_trust(full: Repository) -> None:
+def test_signatures_are_judged_only_by_trust(full: Repository) -> None:
     report = full.check()
-    assert report.trust is None
-    assert all(r.signer is None for r in report.rows)
-    assert codes(report) == []
-
-
-def test_a_released_row_names_its_signer(full: Repository) -> None:
+    assert (report.trust, codes(report)) == (None, [])
+    assert {r.signer for r in report.rows} == {None}
     report = full.released().verify()
-    assert report.exit_code == 0
-    assert {r.signer for r in report.rows} == {"release.pub"}
-    assert report.trust is not None
+    assert (report.exit_code, {r.signer for r in report.rows}) == (0, {"release.pub"})
     assert [path for path, _ in report.trust.keys] == ["release.pub"]
 
 
-def test_trust_that_is_given_takes_the_place_of_the_configurations(
-    full: Repository, other_key: Any
+def test_trust_that_is_passed_replaces_that_of_the_configuration(
+    full: Repository, other_key: KeyPair
 ) -> None:
-    from provenance import trust_from_keys
-
     full.released()
-    report = Verifier(trust_from_keys([other_key.public])).registry(full.config)
-    assert set(codes(report)) == {"SIG604"}
+    others = Verifier(trust_from_keys([other_key.public])).registry(full.config)
+    assert set(codes(others)) == {"SIG604"}
+    assert Verifier(Trust("empty", ())).registry(full.config).exit_code == 1
 
 
 def test_without_trusted_signers_there_is_no_verdict(tmp_path: Path) -> None:
@@ -205,37 +176,6 @@ def test_without_trusted_signers_there_is_no_verdict(tmp_path: Path) -> None:
     repository.add()
     with pytest.raises(UnavailableError, match="has no trusted signers"):
         repository.save().verify()
-
-
-def test_trust_in_no_key_verifies_nothing(full: Repository) -> None:
-    full.released()
-    assert Verifier(Trust("nobody", ())).registry(full.config).exit_code == 1
-
-
-def test_a_warning_is_shown_and_does_not_fail(repository: Repository) -> None:
-    row = repository.add()
-    del row["smoke"]
-    repository.add_sidecar(row, sha256=None)
-    report = repository.save().check()
-    assert [f.severity for f in report.warnings] == [Severity.WARNING]
-    assert report.exit_code == 0
-
-
-def test_an_empty_registry_is_nothing_to_verify(repository: Repository) -> None:
-    report = repository.save().check()
-    assert (report.verdict, report.exit_code) == (Verdict.NOTHING, 3)
-
-
-def test_an_unknown_rule_in_a_deferral_names_the_nearest(stale: Repository) -> None:
-    stale.defer("SID-402", ["*"])
-    with pytest.raises(InputError, match="no rule 'SID-402'") as raised:
-        stale.save().check()
-    assert raised.value.help == "Did you mean SID402?"
-    stale.deferrals[:] = []
-    stale.defer("nonsense", ["*"])
-    with pytest.raises(InputError) as raised:
-        stale.save().check()
-    assert raised.value.help == "provenance rules lists them."
 
 
 def test_progress_receives_every_row(full: Repository) -> None:
@@ -259,29 +199,32 @@ def test_progress_receives_every_row(full: Repository) -> None:
     assert recorder.stages == {"reading rows": [rows, rows]}
 
 
-def test_a_folder_with_more_files_than_are_searched_is_refused(
+def test_a_folder_with_too_many_files_is_refused(
     full: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from provenance.artifacts import limits
-
     monkeypatch.setattr(limits, "FOLDER_ENTRIES", 3)
     with pytest.raises(InputError, match="more than 3 files"):
         full.check()
 
 
+@pytest.mark.parametrize(
+    ("broken", "code"),
+    [
+        ("provenance.artifacts.digest.of_stream", "ART305"),
+        ("provenance.evidence.collect_models.read_onnx", "ART309"),
+    ],
+)
 def test_an_error_while_hashing_is_a_finding_of_its_row(
-    full: Repository, monkeypatch: pytest.MonkeyPatch
+    full: Repository, monkeypatch: pytest.MonkeyPatch, broken: str, code: str
 ) -> None:
     def fail(*_args: object) -> Any:
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("provenance.evidence.collect_models.WHOLE", 0)  # as if they were large
-    monkeypatch.setattr(digest, "of_stream", fail)
+    monkeypatch.setattr(broken, fail)
     report = full.check()
-    assert codes(report) == ["ART305"]
+    assert set(codes(report)) == {code}
     assert "Input/output error" in report.failing[0].message
-    monkeypatch.setattr("provenance.evidence.collect_models.read_onnx", fail)
-    assert set(codes(full.check())) == {"ART309"}
 
 
 @pytest.mark.parametrize(
@@ -304,54 +247,41 @@ def test_an_error_while_reading_a_small_file_is_a_finding_of_its_row(
     assert "Input/output error" in found[0].message
 
 
-def test_a_registry_at_the_root_of_the_repository_is_judged_as_any_other(
-    tmp_path: Path, key: Any
-) -> None:
+def test_a_registry_at_the_root_of_the_repository_is_verified(tmp_path: Path, key: KeyPair) -> None:
     repository = Repository(tmp_path, key, folder=".")
     repository.add_sidecar(repository.add("m", sigstore_bundle="m.onnx.sigstore.json"))
     assert repository.released().verify().exit_code == 0
     assert (tmp_path / "registry.json.vsa.sigstore.json").exists()
 
 
-def test_a_stray_bundle_in_the_root_of_the_repository_is_reported(
-    repository: Repository,
-) -> None:
+def test_a_stray_bundle_at_the_root_of_the_repository_is_reported(repository: Repository) -> None:
     repository.add_sidecar(repository.add("m", sigstore_bundle="../m.onnx.sigstore.json"))
     bundle = repository.released().root / "m.onnx.sigstore.json"
     (repository.root / "old.onnx.sigstore.json").write_bytes(bundle.read_bytes())
     assert codes(repository.verify()) == ["SIG607"]
 
 
-def test_require_returns_a_verified_report(full: Repository) -> None:
+def test_require_accepts_only_a_verified_report(full: Repository) -> None:
     report = full.check()
     assert report.require() is report
-
-
-def test_require_refuses_a_report_with_findings(full: Repository) -> None:
     full.rows[0]["license"] = ""
-    report = full.save().check()
     with pytest.raises(VerificationError, match=r"failed: .*`license`") as raised:
-        report.require()
+        full.save().check().require()
     assert raised.value.exit_code == 1
     assert "findings" in (raised.value.help or "")
-
-
-def test_require_refuses_a_report_without_rows(repository: Repository) -> None:
-    report = repository.save().check()
     with pytest.raises(VerificationError, match=r"nothing to verify$"):
-        report.require()
+        replace(report, rows=()).require()
+
+
+# --- findings that yield to their cause ---------------------------------------------------------
 
 
 class Cause(Rule):
-    """What another rule finds in the wake of."""
-
     code = "ART398"
     slug = "cause"
 
 
 class Consequence(Rule):
-    """What yields to its cause, and can be deferred."""
-
     code = "ART399"
     slug = "consequence"
     deferrable = True
@@ -408,7 +338,7 @@ def test_a_finding_yields_to_nothing_else(cause: Finding, consequence: Finding) 
     assert remaining(cause, consequence) == [cause, consequence]
 
 
-def test_a_finding_yields_to_none_that_is_deferred(stale: Repository) -> None:
+def test_a_finding_does_not_yield_to_a_deferred_one(stale: Repository) -> None:
     stale.defer("SID402", ["*"])
     deferred = stale.save().check().findings[0].deferred
     assert deferred is not None

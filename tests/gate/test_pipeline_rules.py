@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The rules PIP0xx on values: what a layout, its links and in-toto's verdict amount to."""
+"""The rules PIP0xx on values: a layout, its links, and the verdict of in-toto."""
 
 from __future__ import annotations
 
@@ -56,10 +56,6 @@ def only(evidence: PipelineEvidence) -> Finding:
     return finding
 
 
-def test_a_step_that_enough_did_says_nothing() -> None:
-    assert codes(pipeline(step(counts(OWN, OWN)))) == []
-
-
 @pytest.mark.parametrize(
     ("fields", "code"),
     [
@@ -70,46 +66,34 @@ def test_a_step_that_enough_did_says_nothing() -> None:
         ({"commands": (Command("inspect", ("rm", "-rf", "/")),)}, "PIP004"),
         ({"in_toto": "it does"}, "PIP013"),
         ({"in_toto": ""}, "PIP013"),
+        ({"steps": (step(),)}, "PIP006"),
         ({"in_toto": None}, None),
         ({"expires": "2999-01-01T00:00:00Z"}, None),
     ],
 )
-def test_a_layout_as_a_whole(fields: dict[str, Any], code: str | None) -> None:
-    assert codes(pipeline(**fields)) == ([] if code is None else [code])
+def test_a_layout_has_the_finding_that_explains_a_refusal(
+    fields: dict[str, Any], code: str | None
+) -> None:
+    evidence = replace(pipeline(), **fields)
+    assert codes(evidence) == ([] if code is None else [code])
+    if "in_toto" not in fields:
+        refused = replace(evidence, in_toto="it does")
+        assert codes(refused) == [code or "PIP013"]
 
 
 @pytest.mark.parametrize(
-    "fields",
-    [
-        {"malformed": "it is empty"},
-        {"unsigned": ("owner.pub",)},
-        {"expired": True},
-        {"commands": (Command("inspect", ("rm",)),)},
-        {"steps": (step(),)},
-    ],
+    ("name", "position"), [("model/x.link/", None), ("m.link.json", Position(1, 1))]
 )
-def test_a_refusal_that_another_rule_explains_is_not_repeated(
-    fields: dict[str, Any],
-) -> None:
-    evidence = replace(pipeline(), **fields)
-    assert codes(replace(evidence, in_toto="it does")) == codes(evidence) != []
-
-
-def test_what_no_link_can_name_does_not_explain_why_in_toto_refuses() -> None:
-    evidence = pipeline(step(counts(OWN, OWN)), unseen=("m.link.json",), in_toto="it does")
-    assert codes(evidence) == ["PIP013", "PIP014"]
-
-
-def test_an_excluded_file_is_reported_with_the_pattern_and_the_first_step() -> None:
-    told = only(pipeline(step(counts(OWN, OWN)), unseen=("model/x.link/",)))
-    assert (told.code, told.path, told.position) == ("PIP014", "model/x.link", None)
-    text = only(pipeline(step(counts(OWN, OWN)), unseen=("m.link.json",)))
-    assert text.position == Position(1, 1)
-    assert told.message == (
-        "model/x.link/ is part of the release, but no link can record it: "
-        "in-toto excludes `*.link*`"
+def test_a_file_that_no_link_can_record_is_reported(name: str, position: Position | None) -> None:
+    evidence = pipeline(step(counts(OWN, OWN)), unseen=(name,))
+    finding = only(evidence)
+    path = name.removesuffix("/")
+    assert (finding.code, finding.path, finding.position) == ("PIP014", path, position)
+    assert finding.message == (
+        f"{name} is part of the release, but no link can record it: in-toto excludes `*.link*`"
     )
-    assert "begin again with `check`" in told.help
+    assert "begin again with `check`" in finding.help
+    assert codes(replace(evidence, in_toto="it does")) == ["PIP013", "PIP014"]
 
 
 MALFORMED, ANOTHER, FORGED = (
@@ -138,43 +122,44 @@ RIGHT, TOO = counts(OWN, OWN), counts(OWN, OWN, path="links/check.bbbbbbbb.link"
         ([RIGHT, MALFORMED, ANOTHER], 2, ["PIP005"]),
     ],
 )
-def test_who_did_a_step(links: list[Link], threshold: int, expected: list[str]) -> None:
+def test_links_of_authorized_keys_are_counted(
+    links: list[Link], threshold: int, expected: list[str]
+) -> None:
     assert codes(pipeline(step(*links, threshold=threshold))) == expected
 
 
-def test_every_step_is_judged_behind_one_that_is_right() -> None:
+def test_every_step_is_judged_beside_a_correct_one() -> None:
     first = step(RIGHT, name="export")
     assert codes(pipeline(first, step(ANOTHER), step(name="sign"))) == ["PIP006", "PIP007"]
 
 
-def test_a_step_by_another_key_is_reported_with_the_authorized_keys() -> None:
-    finding = only(pipeline(step(ANOTHER)))
-    assert finding.message == (
-        "links/check.2.link: the step `check` was done by the key aaaaaaaa, which is not "
-        "authorized for it; authorized: the key aaaaaaaa or bbbbbbbb"
-    )
-    assert (
-        "in the name of the key aaaaaaaa, which did not sign"
-        in only(pipeline(step(FORGED))).message
-    )
-    nobody = replace(step(ANOTHER), authorized=())
-    assert only(pipeline(nobody)).message.endswith("authorized: no key")
-
-
-def test_of_too_few_the_others_are_named() -> None:
-    finding = only(pipeline(step(RIGHT, ANOTHER, threshold=3)))
-    assert finding.message == (
-        "the step `check` was done with 1 of 3 required keys; authorized: the key aaaaaaaa or "
-        "bbbbbbbb; links/check.2.link is by the key aaaaaaaa, which is not authorized for it"
-    )
-
-
-def test_a_missing_step_is_reported_with_the_expected_links() -> None:
-    message = only(pipeline(step())).message
-    assert message == (
-        "no link of the step `check`: expected check.aaaaaaaa.link or check.bbbbbbbb.link in links"
-    )
-    assert "expected any link in links" in only(pipeline(replace(step(), authorized=()))).message
+@pytest.mark.parametrize(
+    ("evidence", "message"),
+    [
+        (
+            step(ANOTHER),
+            "links/check.2.link: the step `check` was done by the key aaaaaaaa, which is not "
+            "authorized for it; authorized: the key aaaaaaaa or bbbbbbbb",
+        ),
+        (step(FORGED), "in the name of the key aaaaaaaa, which did not sign"),
+        (replace(step(ANOTHER), authorized=()), "authorized: no key"),
+        (
+            step(RIGHT, ANOTHER, threshold=3),
+            "the step `check` was done with 1 of 3 required keys; authorized: the key aaaaaaaa or "
+            "bbbbbbbb; links/check.2.link is by the key aaaaaaaa, which is not authorized for it",
+        ),
+        (
+            step(),
+            "no link of the step `check`: expected check.aaaaaaaa.link or check.bbbbbbbb.link in "
+            "links",
+        ),
+        (replace(step(), authorized=()), "expected any link in links"),
+    ],
+)
+def test_a_step_without_enough_links_is_reported_with_the_authorized_keys(
+    evidence: StepEvidence, message: str
+) -> None:
+    assert message in only(pipeline(evidence)).message
 
 
 @pytest.mark.parametrize(
@@ -186,7 +171,7 @@ def test_a_missing_step_is_reported_with_the_expected_links() -> None:
         ("export", "Do the step `export` with --link-dir links."),
     ],
 )
-def test_a_missing_step_comes_with_how_it_is_done(name: str, does: str) -> None:
+def test_the_help_of_a_missing_step_has_its_command(name: str, does: str) -> None:
     assert only(pipeline(step(name=name))).help.endswith(does)
 
 
@@ -206,7 +191,7 @@ OTHER: Final = OWN | {"m.onnx": "3" * 64}
     ],
 )
 @pytest.mark.parametrize("between", [0, 1])
-def test_two_who_did_a_step_differ_in_a_file(
+def test_links_of_one_step_that_differ_in_a_file_are_reported(
     other: Link, file: str, what: str, between: int
 ) -> None:
     disputed = step(RIGHT, *[TOO] * between, replace(other, path="links/other"), disputed=True)
@@ -243,7 +228,7 @@ ADDED: Final = OWN | {"n.onnx": "4" * 64, "n.toml": "5" * 64}
         (WITHOUT, WITHOUT, "m.onnx", "PIP012", "was removed while `check` ran"),
     ],
 )
-def test_a_file_is_reported_with_what_happened_to_it(
+def test_a_file_that_was_changed_added_or_removed_is_reported(
     after: dict[str, str], here: dict[str, str], file: str, code: str, message: str
 ) -> None:
     finding = only(chain(after, here, **refused(file)))
@@ -257,14 +242,16 @@ def test_a_file_is_reported_with_what_happened_to_it(
 
 
 @pytest.mark.parametrize(
-    ("file", "digests", "told"),
+    ("file", "digests", "shown"),
     [
         ("m.json", OWN | {"m.json": "6" * 64}, True),  # it has a first line to point at
         ("m.json", {"m.onnx": OWN["m.onnx"]}, False),  # it has none any more
     ],
 )
-def test_a_text_that_is_here_is_pointed_at(file: str, digests: dict[str, str], told: bool) -> None:
-    assert (only(chain(OWN, digests, **refused(file))).position is not None) is told
+def test_a_text_file_that_exists_has_a_position(
+    file: str, digests: dict[str, str], shown: bool
+) -> None:
+    assert (only(chain(OWN, digests, **refused(file))).position is not None) is shown
 
 
 @pytest.mark.parametrize("next_step", ["sign", "a", "z"])
@@ -282,7 +269,7 @@ def test_a_change_between_two_steps_is_reported_with_the_next_step(next_step: st
     )
 
 
-def test_a_file_that_cannot_be_read_here_is_not_said_to_be_changed() -> None:
+def test_an_unreadable_file_is_not_reported_as_changed() -> None:
     fields = refused("m.onnx") | {"unreadable": {"m.onnx": "it is a FIFO"}}
     finding = only(chain(OWN, OTHER, **fields))
     assert finding.message == "m.onnx cannot be compared with what `check` left: it is a FIFO"
@@ -294,6 +281,6 @@ def test_a_file_that_cannot_be_read_here_is_not_said_to_be_changed() -> None:
 def test_an_unexplained_refusal_is_reported_once_per_file() -> None:
     refusals = tuple(Refusal(item, ("DISALLOW", "*"), ("nowhere", "m.onnx")) for item in ("a", "b"))
     evidence = chain(OWN, OTHER, refusals=refusals, in_toto="it does")
-    told = [(f.code, f.path) for f in found(evidence)]
-    assert told == [("PIP010", "m.onnx"), ("PIP013", "nowhere")]
+    shown = [(f.code, f.path) for f in found(evidence)]
+    assert shown == [("PIP010", "m.onnx"), ("PIP013", "nowhere")]
     assert found(evidence)[1].message == "`a` of release.layout refuses nowhere: 'DISALLOW *'"

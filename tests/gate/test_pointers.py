@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A Git LFS pointer in place of a file is one finding, which says how to fetch the file."""
+"""A Git LFS pointer in place of a file is one finding, whose help names `git lfs pull`."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import pytest
 
@@ -19,10 +19,11 @@ from tests.support.models import External, data, model
 from tests.support.repository import SUFFIX, Repository, codes, full_repository, sha256
 
 LINE: Final = "version https://git-lfs.github.com/spec/v1\n"
+SUMMARY: Final = f"bundles/registry.json.vsa{SUFFIX}"
 
 
 def pointer(content: bytes) -> bytes:
-    """The pointer that Git LFS commits in place of `content`."""
+    """Return the pointer that Git LFS commits in place of `content`."""
     return f"{LINE}oid sha256:{sha256(content)}\nsize {len(content)}\n".encode()
 
 
@@ -32,8 +33,7 @@ def replace(path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def published(tmp_path_factory: pytest.TempPathFactory, key: KeyPair) -> Repository:
-    root = tmp_path_factory.mktemp("pointers") / "repository"
-    return full_repository(root, key).released()
+    return full_repository(tmp_path_factory.mktemp("pointers") / "repository", key).released()
 
 
 @pytest.fixture
@@ -44,14 +44,13 @@ def released(published: Repository, tmp_path: Path, key: KeyPair) -> Repository:
 
 @pytest.fixture
 def downloads(published: Repository, tmp_path: Path) -> Path:
-    folder = tmp_path / "downloads"
-    shutil.copytree(published.models, folder)
-    shutil.copytree(published.root / "bundles", folder, dirs_exist_ok=True)
-    return folder
+    shutil.copytree(published.models, tmp_path / "downloads")
+    shutil.copytree(published.root / "bundles", tmp_path / "downloads", dirs_exist_ok=True)
+    return tmp_path / "downloads"
 
 
 def one_finding(*command: str, cwd: Path) -> tuple[str, str]:
-    """The code and the text of the only finding of a command; it says how to fetch the file."""
+    """Return the code and the text of the only finding of a command."""
     result = run_cli(*command, "--format", "json", cwd=cwd)
     assert result.code == 1, result.out + result.err
     (finding,) = result.json["findings"]
@@ -75,26 +74,22 @@ DOCUMENTS: Final = {
     "ens.json": "ENS519",
     "ens_seed_flip_PROMOTE.json": "ENS519",
 }
-BUNDLES: Final = (
-    f"plain.onnx{SUFFIX}",
-    f"ens_seed0.onnx.provenance{SUFFIX}",
-    f"registry.json.vsa{SUFFIX}",
+BUNDLES: Final = ("plain.onnx", "ens_seed0.onnx.provenance", "registry.json.vsa")
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "code"),
+    [
+        *(("check", f"model/{n}", code) for n, code in (MODEL_FILES | DOCUMENTS).items()),
+        *(("verify", f"model/{n}", code) for n, code in (MODEL_FILES | DOCUMENTS).items()),
+        *(("verify", f"bundles/{n}{SUFFIX}", "SIG602") for n in BUNDLES),
+    ],
 )
-
-
-@pytest.mark.parametrize("command", ["check", "verify"])
-@pytest.mark.parametrize(("name", "code"), (MODEL_FILES | DOCUMENTS).items())
 def test_a_pointer_is_one_finding_for_a_publisher(
     released: Repository, command: str, name: str, code: str
 ) -> None:
-    replace(released.path(name))
+    replace(released.root / name)
     assert one_finding(command, cwd=released.root)[0] == code
-
-
-@pytest.mark.parametrize("name", BUNDLES)
-def test_a_pointer_in_place_of_a_bundle_is_one_finding(released: Repository, name: str) -> None:
-    replace(released.root / "bundles" / name)
-    assert one_finding("verify", cwd=released.root)[0] == "SIG602"
 
 
 @pytest.mark.parametrize("name", [*MODEL_FILES, "plain.json"])
@@ -113,36 +108,29 @@ def test_a_pointer_is_one_finding_for_a_consumer(downloads: Path, key: KeyPair, 
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        *((f"model/{name}", "ATT710") for name in ("ext.onnx", "ext.onnx.data", "plain.json")),
-        ("model/ens.json", "ATT710"),
+        *((f"model/ext.onnx{suffix}", "ATT710") for suffix in ("", ".data")),
+        *((f"model/{name}.json", "ATT710") for name in ("plain", "ens")),
         (f"bundles/plain.onnx{SUFFIX}", "SIG602"),
+        (SUMMARY, None),
     ],
 )
-def test_a_pointer_is_one_finding_about_a_downloaded_release(
-    released: Repository, key: KeyPair, name: str, code: str
+def test_a_pointer_in_a_downloaded_release_is_one_finding_or_an_error(
+    released: Repository, key: KeyPair, name: str, code: str | None
 ) -> None:
     replace(released.root / name)
-    summary = str(released.root / f"bundles/registry.json.vsa{SUFFIX}")
-    given = ("--summary", summary, "--key", str(key.public))
-    assert (
-        one_finding("verify-release", str(released.registry), *given, cwd=released.root)[0] == code
-    )
+    given = ("--summary", str(released.root / SUMMARY), "--key", str(key.public))
+    command = ("verify-release", str(released.registry), *given)
+    if code is None:
+        result = run_cli(*command, cwd=released.root)
+        assert result.code == 2
+        assert "next: Fetch the file: git lfs pull" in result.err
+    else:
+        assert one_finding(*command, cwd=released.root)[0] == code
 
 
-def test_a_pointer_in_place_of_the_summary_is_an_error_of_a_consumer(
-    released: Repository, key: KeyPair
-) -> None:
-    summary = released.root / f"bundles/registry.json.vsa{SUFFIX}"
-    replace(summary)
-    given = ("--summary", str(summary), "--key", str(key.public))
-    result = run_cli("verify-release", str(released.registry), *given, cwd=released.root)
-    assert result.code == 2
-    assert "next: Fetch the file: git lfs pull" in result.err
-
-
-@pytest.mark.parametrize("kind", ["a checkout", "a commit"])
-def test_a_pointer_of_the_baseline_stands_for_its_file(
-    repository: Repository, tmp_path: Path, kind: str
+@pytest.mark.parametrize("commit", [False, True])
+def test_a_pointer_of_the_baseline_counts_as_its_file(
+    repository: Repository, tmp_path: Path, commit: bool
 ) -> None:
     """The sidecar is that of the baseline, which has a pointer to it, and the model is another."""
     row = repository.add("m")
@@ -150,7 +138,7 @@ def test_a_pointer_of_the_baseline_stands_for_its_file(
     repository.write("m.json", pointer(content))
     baseline = str(tmp_path / "baseline")
     shutil.copytree(repository.save().root, baseline)
-    if kind == "a commit":
+    if commit:
         GitRepository.init(repository.root).commit()
         baseline = "git:HEAD"
     replaced = model(salt=70)
@@ -160,7 +148,7 @@ def test_a_pointer_of_the_baseline_stands_for_its_file(
     assert codes(check(repository.save().config, baseline=baseline)) == ["BAS803"]
 
 
-def test_a_pointer_in_place_of_a_bundle_is_an_error_of_a_consumer(
+def test_a_pointer_in_place_of_a_bundle_is_an_error_for_a_consumer(
     downloads: Path, key: KeyPair
 ) -> None:
     replace(downloads / f"plain.onnx{SUFFIX}")
@@ -171,7 +159,7 @@ def test_a_pointer_in_place_of_a_bundle_is_an_error_of_a_consumer(
 
 @pytest.mark.parametrize("command", ["check", "verify", "hash"])
 @pytest.mark.parametrize("name", ["model/registry.json", "provenance.toml"])
-def test_a_pointer_in_place_of_what_every_command_reads_is_an_error(
+def test_a_pointer_in_place_of_the_registry_or_configuration_is_an_error(
     released: Repository, command: str, name: str
 ) -> None:
     replace(released.root / name)
@@ -181,7 +169,7 @@ def test_a_pointer_in_place_of_what_every_command_reads_is_an_error(
     assert "git lfs pull" in result.err
 
 
-def test_a_pointer_has_no_digest_that_could_be_written(released: Repository) -> None:
+def test_the_digest_of_a_pointer_is_not_written(released: Repository) -> None:
     replace(released.path("plain.onnx"))
     before = released.registry.read_bytes()
     result = run_cli("hash", "--write", cwd=released.root)
@@ -190,25 +178,23 @@ def test_a_pointer_has_no_digest_that_could_be_written(released: Repository) -> 
     assert released.registry.read_bytes() == before
 
 
-@pytest.mark.parametrize("declared", [True, False])
-def test_data_beside_a_pointer_is_no_stray(repository: Repository, declared: bool) -> None:
-    content = model(external=External("weights.onnx.data"))
-    covered = {"weights.onnx.data": sha256(data())}
-    fields: dict[str, Any] = {"external_data_sha256": covered} if declared else {}
-    repository.add("m", content, **fields)
-    repository.write("weights.onnx.data", data())
-    replace(repository.path("m.onnx"))
-    assert one_finding("check", cwd=repository.save().root)[0] == "ART303"
-
-
-def test_a_pointer_to_data_without_a_digest_is_one_finding(repository: Repository) -> None:
-    repository.add("m", model(external=External("m.onnx.data")))
-    repository.write("m.onnx.data", pointer(data()))
-    assert one_finding("check", cwd=repository.save().root)[0] == "ART304"
+@pytest.mark.parametrize(
+    ("name", "declared", "code"),
+    [("m.onnx", True, "ART303"), ("m.onnx", False, "ART303"), ("m.data", False, "ART304")],
+)
+def test_a_pointer_to_a_model_or_its_data_is_one_finding_without_a_digest_too(
+    repository: Repository, name: str, declared: bool, code: str
+) -> None:
+    row = repository.add("m", model(external=External("m.data")))
+    if declared:
+        row["external_data_sha256"] = {"m.data": sha256(data())}
+    repository.write("m.data", data())
+    replace(repository.path(name))
+    assert one_finding("check", cwd=repository.save().root)[0] == code
 
 
 @pytest.mark.parametrize("name", ["ext.onnx", "ext.onnx.data"])
-def test_a_pointer_to_other_bytes_than_the_row_declares_says_so(
+def test_a_pointer_to_undeclared_bytes_is_reported_with_their_digest(
     released: Repository, name: str
 ) -> None:
     released.path(name).write_bytes(pointer(b"other bytes"))
@@ -242,7 +228,7 @@ def test_a_pointer_has_an_exact_first_line_and_at_most_1024_bytes(
     assert found == (FileProblem.POINTER if is_pointer else content)
 
 
-def test_a_pointer_that_cannot_be_read_is_another_trouble(
+def test_an_error_while_reading_a_pointer_is_reported_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_args: object) -> bytes:

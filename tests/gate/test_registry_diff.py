@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What two registries differ in, and the edits that undo a loss."""
+"""Differences of two registries, and the edits that undo a loss."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def lost_fields(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> list[A
 
 
 def undone(found: Comparison) -> str:
-    """The present text with everything put back."""
+    """Return the present text with everything put back."""
     rows: list[LostRow] = list(found.lost_rows())
     fields: list[LostField] = [f for row in found.now.rows for f in found.lost_fields(row)]
     fields += found.lost_fields_of_registry()
@@ -60,7 +60,7 @@ keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
     st.sampled_from([None, OTHER_NAMES]),
     st.data(),
 )
-def test_what_was_lost_returns_to_where_it_stood_as_it_was_written(
+def test_edits_restore_the_position_and_spelling_of_what_was_lost(
     bodies: list[dict[str, Any]],
     outer: dict[str, Any],
     indent: Any,
@@ -94,7 +94,7 @@ def test_what_was_lost_returns_to_where_it_stood_as_it_was_written(
     assert undone(found) == found.then.source.text
 
 
-def test_a_field_is_lost_where_its_name_is_gone_and_not_where_its_value_changed() -> None:
+def test_a_field_is_lost_if_its_name_is_gone() -> None:
     then = {"id": "m", "a": 1, "b": None, "c": "x"}
     assert lost_fields([then], [{"id": "m", "a": 2, "b": "", "c": ""}]) == []
     assert lost_fields([then], [{"id": "m"}]) == [("m", "a", 1), ("m", "b", None), ("m", "c", "x")]
@@ -111,49 +111,57 @@ def test_an_empty_license_is_a_lost_one(field: str) -> None:
     assert lost_fields([{"id": "m", "notes": "x"}], [{"id": "m", "notes": ""}]) == []
 
 
-def test_rows_are_matched_by_their_id_wherever_they_stand() -> None:
-    then = [{"id": "a", "x": 1}, {"id": "b", "x": 2}]
-    assert lost_fields(then, [{"id": "b"}, {"id": "a", "x": 1}]) == [("b", "x", 2)]
-    assert lost_rows(then, list(reversed(then))) == []
+A, B = {"id": "a", "onnx": "a.onnx"}, {"id": "b", "onnx": "b.onnx"}
 
 
-def test_each_row_of_one_id_is_compared_with_the_first_that_had_it() -> None:
-    then = [{"id": "a", "x": 1}, {"id": "a", "y": 2}]
-    assert lost_fields(then, [{"id": "a"}, {"id": "a", "x": 0}]) == [("a", "x", 1)]
-    assert lost_rows(then, []) == [("a", None)]
-
-
-def test_a_row_that_lost_its_id_is_known_by_its_file() -> None:
-    then = [{"id": "a", "onnx": "a.onnx"}, {"id": "b", "onnx": "b.onnx"}]
-    now = [{"id": "a", "onnx": "a.onnx"}, {"onnx": "b.onnx"}]
+@pytest.mark.parametrize(
+    ("then", "now", "expected"),
+    [
+        # Rows are matched by their id, and rows of one id with the first that had it.
+        ([{"id": "a"}, {"id": "b", "x": 2}], [{"id": "b"}, {"id": "a"}], [("b", "x", 2)]),
+        (
+            [{"id": "a", "x": 1}, {"id": "a", "y": 2}],
+            [{"id": "a"}, {"id": "a", "x": 0}],
+            [("a", "x", 1)],
+        ),
+        # A row that lost its id is matched by its file, unless the other row still exists.
+        ([A, B], [A, {"onnx": "b.onnx"}], [("#1", "id", "b")]),
+        ([A], [A, {"onnx": "a.onnx"}, {"onnx": "c.onnx"}, {}], []),
+    ],
+)
+def test_fields_are_lost_from_the_row_that_is_matched(
+    then: list[dict[str, Any]], now: list[dict[str, Any]], expected: list[Any]
+) -> None:
+    assert lost_fields(then, now) == expected
     assert lost_rows(then, now) == []
-    assert lost_fields(then, now) == [("#1", "id", "b")]
-    assert undone(compared(then, now)) == registry({"models": then}).source.text
 
 
-def test_a_new_row_without_an_id_is_not_taken_for_one_that_is_still_here() -> None:
-    then = [{"id": "a", "onnx": "a.onnx"}]
-    now = [{"id": "a", "onnx": "a.onnx"}, {"onnx": "a.onnx"}, {"onnx": "c.onnx"}, {}]
-    assert lost_fields(then, now) == []
+def test_a_lost_id_returns() -> None:
+    found = compared([A, B], [A, {"onnx": "b.onnx"}])
+    assert undone(found) == registry({"models": [A, B]}).source.text
 
 
-def test_a_row_without_an_id_at_the_baseline_is_never_missed() -> None:
-    assert lost_rows([{"onnx": "a.onnx"}, {"id": ""}, {"id": 7}], []) == []
+@pytest.mark.parametrize(
+    ("then", "now", "expected"),
+    [
+        ([A, B], [B, A], []),
+        ([{"id": "a", "x": 1}, {"id": "a", "y": 2}], [], [("a", None)]),
+        ([{"onnx": "a.onnx"}, {"id": ""}, {"id": 7}], [], []),  # without an id at the baseline
+        ([{"id": "a", "onnx": "x"}], [{"id": "b", "onnx": "x"}], [("a", "b")]),
+        ([{"id": "a", "sha256": "x"}], [{"id": "b", "sha256": "x"}], [("a", "b")]),
+        ([{"id": "a", "onnx": "x"}], [{"id": "b", "onnx": "y"}], [("a", None)]),
+        ([{"id": "a", "sha256": "x"}], [{"id": "b", "sha256": "y"}], [("a", None)]),
+        # A row that existed before is no new name.
+        ([{"id": i, "sha256": "x"} for i in "ab"], [{"id": "b", "sha256": "x"}], [("a", None)]),
+    ],
+)
+def test_a_row_is_lost_or_renamed_if_its_id_is_gone(
+    then: list[dict[str, Any]], now: list[dict[str, Any]], expected: list[Any]
+) -> None:
+    assert lost_rows(then, now) == expected
 
 
-@pytest.mark.parametrize("mark", ["onnx", "sha256"])
-def test_a_row_with_another_id_is_known_by_its_file_or_its_bytes(mark: str) -> None:
-    then = [{"id": "a", mark: "x"}]
-    assert lost_rows(then, [{"id": "b", mark: "x"}]) == [("a", "b")]
-    assert lost_rows(then, [{"id": "b", mark: "y"}]) == [("a", None)]
-
-
-def test_a_row_that_was_there_before_is_no_new_name() -> None:
-    then = [{"id": "a", "sha256": "x"}, {"id": "b", "sha256": "x"}]
-    assert lost_rows(then, [{"id": "b", "sha256": "x"}]) == [("a", None)]
-
-
-def test_a_row_returns_behind_the_nearest_that_is_still_there() -> None:
+def test_a_row_returns_behind_its_nearest_neighbour() -> None:
     then = [{"id": id} for id in "abcd"]
     found = compared(then, [{"id": "d"}, {"id": "a"}])
     edits = [found.row_edit(lost) for lost in found.lost_rows()]
@@ -165,7 +173,7 @@ def test_a_row_returns_behind_the_nearest_that_is_still_there() -> None:
     assert first.row_edit(lost) == Insert(("models", 0), first.row_edit(lost).value, None)
 
 
-def test_a_field_returns_behind_the_nearest_that_is_still_there() -> None:
+def test_a_field_returns_behind_its_nearest_neighbour() -> None:
     then = [{"id": "m", "a": 1, "b": 2, "c": 3}]
     found = compared(then, [{"c": 3, "id": "m"}])
     edits = [found.field_edit(f) for f in found.lost_fields(found.now.rows[0])]
@@ -185,7 +193,7 @@ def test_a_field_of_the_registry_itself_returns() -> None:
 SHA = {name: name * 64 for name in "abcd"}
 
 
-def test_a_digest_has_changed_where_both_are_digests_and_differ() -> None:
+def test_two_digests_that_differ_are_a_change() -> None:
     then = {
         "id": "m",
         "sha256": SHA["a"],

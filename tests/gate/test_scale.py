@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a row costs in a large registry, counted: calls, reads and bytes, not seconds.
+"""What a row costs in a large registry, counted in calls, reads and bytes.
 
-Seconds are for `python -m tests.benchmarks.scale`.
+`python -m tests.benchmarks.scale` measures seconds.
 """
 
 from __future__ import annotations
@@ -50,58 +50,56 @@ def large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rounds, "LARGE", 1)
 
 
-def registry(root: Path, rows: int, change: Callable[[Path], None] | None = None) -> Config:
-    """A clean registry of so many rows, with 3 KB of sidecar each, and a change to it."""
+@pytest.fixture
+def one_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do all work in this thread, so that it is counted."""
+    name = "provenance.evidence.collect_models.map_in_threads"
+    monkeypatch.setattr(name, lambda work, items: [work(i) for i in items])
+
+
+def assert_linear(measure: Callable[[int], float], rows: int = 50, limit: float = 2.2) -> None:
+    """Check that a measure grows with the number of rows, and not with its square."""
+    measure(10)  # what is done once for all
+    small, middle, large = (measure(n) for n in (rows, 2 * rows, 4 * rows))
+    assert (large - middle) / (middle - small) < limit
+
+
+def unchanged(root: Path) -> None:
+    """Leave a registry as it is."""
+
+
+def registry(root: Path, rows: int, change: Callable[[Path], None] = unchanged) -> Config:
+    """Write a registry of so many rows, with 3 KB of sidecar each, and change it."""
     write(root, Shape(rows))
-    if change is not None:
-        change(root)
+    change(root)
     return load(root)
 
 
-def test_a_large_registry_is_clean(tmp_path: Path) -> None:
-    report = check(registry(tmp_path / "r", 3 * GROUP))
-    assert report.findings == ()
-    assert len(report.rows) == 3 * GROUP
-
-
-def test_every_file_is_opened_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    config = registry(tmp_path / "r", GROUP)
-    opened = counting.opened_files(monkeypatch)
-    assert check(config).findings == ()
-    there = set((config.root / "model").iterdir())
-    assert {path: opened[path] for path in there} == dict.fromkeys(there, 1)
-
-
-def test_every_document_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_file_is_opened_and_parsed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     parsed: list[str] = []
-    decode = json.JSONDecoder.decode
+    walked: list[int] = []
+    decode, places = json.JSONDecoder.decode, source_map._Places.__init__
 
     def counted(self: json.JSONDecoder, text: str) -> Any:
         parsed.append(text)
         return decode(self, text)
 
-    config = registry(tmp_path / "r", GROUP)
-    monkeypatch.setattr(json.JSONDecoder, "decode", counted)
-    assert check(config).findings == ()
-    texts = {p.read_text("utf-8") for p in (config.root / "model").glob("*.json")}
-    documents = [text for text in parsed if text in texts]
-    assert sorted(documents) == sorted(texts)
-
-
-def test_places_are_looked_for_in_the_list_of_rows_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    walked: list[int] = []
-    places = source_map._Places.__init__
-
-    def counted(self: Any, text: str, start: int) -> None:
+    def counted_places(self: Any, text: str, start: int) -> None:
         walked.append(start)
         places(self, text, start)
 
     config = registry(tmp_path / "r", GROUP)
-    monkeypatch.setattr(source_map._Places, "__init__", counted)
+    monkeypatch.setattr(json.JSONDecoder, "decode", counted)
+    monkeypatch.setattr(source_map._Places, "__init__", counted_places)
+    opened = counting.opened_files(monkeypatch)
     assert check(config).findings == ()
-    assert len(walked) == 2  # the registry, and `models` in it
+    files = set((config.root / "model").iterdir())
+    assert {path: opened[path] for path in files} == dict.fromkeys(files, 1)
+    texts = {path.read_text("utf-8") for path in files if path.suffix == ".json"}
+    assert sorted(text for text in parsed if text in texts) == sorted(texts)
+    assert len(walked) == 2  # positions: the registry, and `models` in it
 
 
 def _without_digests(config: Config) -> Config:
@@ -154,38 +152,38 @@ def test_no_more_than_a_task_is_in_memory(
     assert 0 < most <= 2 * TASK_ROWS
 
 
+def traced(work: Callable[[], object]) -> tuple[int, int]:
+    """Return the bytes that work leaves in memory, and the most that it takes."""
+    gc.collect()
+    tracemalloc.start()
+    kept = work()
+    gc.collect()
+    measured = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    del kept
+    return measured
+
+
 def test_a_row_takes_little_memory(tmp_path: Path) -> None:
     check(registry(tmp_path / "warm", GROUP))
 
     def kept(rows: int) -> int:
-        """Bytes that what is known of so many rows takes when they are judged."""
         config = registry(tmp_path / str(rows), rows)
-        gc.collect()
-        tracemalloc.start()
-        try:
-            case = conclude(load_evidence(config), config, Terms(trust=None, today=today_utc()))
-            gc.collect()
-            size = tracemalloc.get_traced_memory()[0]
-        finally:
-            tracemalloc.stop()
-        assert len(case.facts) == rows
-        return size
+        terms = Terms(trust=None, today=today_utc())
+        return traced(lambda: conclude(load_evidence(config), config, terms))[0]
 
-    assert (kept(400) - kept(200)) / 200 < BYTES
+    assert 0 < (kept(400) - kept(200)) / 200 < BYTES
 
 
 # --- work that grows with the registry, and not with its square ---------------------------------
 
 
-def rows_changed(change: Callable[[int, dict[str, Any]], object]) -> Callable[[Path], None]:
-    def write_again(root: Path) -> None:
-        path = root / "model" / "registry.json"
-        value = json.loads(path.read_text("utf-8"))
-        for number, row in enumerate(value["models"]):
-            change(number, row)
-        path.write_text(json.dumps(value, indent=2), "utf-8")
-
-    return write_again
+def change_rows(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    path = root / "model" / "registry.json"
+    value = json.loads(path.read_text("utf-8"))
+    for row in value["models"]:
+        change(row)
+    path.write_text(json.dumps(value, indent=2), "utf-8")
 
 
 def models(root: Path) -> list[Path]:
@@ -193,43 +191,40 @@ def models(root: Path) -> list[Path]:
 
 
 def without_license(root: Path) -> None:
-    rows_changed(lambda _, row: row.pop("license"))(root)
+    change_rows(root, lambda row: row.pop("license"))
+
+
+def with_one_id(root: Path) -> None:
+    change_rows(root, lambda row: row.update(id="same"))
 
 
 def with_strays(root: Path) -> None:
-    """A model that cannot be read, a stray and a stray of its own for every row."""
+    """Break each model, and add a stray for it."""
     for path in models(root):
         path.write_bytes(b"no model")
         path.with_name(f"stray_{path.name}").write_bytes(b"no model")
 
 
 def with_renamed_data(root: Path) -> None:
-    """Data under another name than the model knows it by."""
     for path in (root / "model").glob("*.onnx.data"):
         path.rename(path.with_name(f"{path.name}.old"))
 
 
 def with_one_deferral(root: Path) -> None:
-    """One deferral that spells out every row."""
-    rows_changed(lambda _, row: row.update(opset=16))(root)
-    _defer(root, [[path.stem for path in models(root)]])
+    change_rows(root, lambda row: row.update(opset=16))
+    defer(root, "ART310", [path.stem for path in models(root)])
 
 
 def with_many_deferrals(root: Path) -> None:
-    """A deferral for every row."""
-    rows_changed(lambda _, row: row.update(opset=16))(root)
-    _defer(root, [[path.stem] for path in models(root)])
+    change_rows(root, lambda row: row.update(opset=16))
+    defer(root, "ART310", *([path.stem] for path in models(root)))
 
 
-def _defer(root: Path, each: Sequence[Sequence[str]]) -> None:
+def defer(root: Path, rule: str, *each: Sequence[str]) -> None:
     with (root / "provenance.toml").open("a") as stream:
         for rows in each:
-            stream.write(f'[[deferral]]\nrule = "ART310"\nrows = {json.dumps(rows)}\n')
+            stream.write(f'[[deferral]]\nrule = "{rule}"\nrows = {json.dumps(rows)}\n')
             stream.write('reason = "a test"\nreference = "ADR-1105"\n')
-
-
-def with_one_id(root: Path) -> None:
-    rows_changed(lambda _, row: row.update(id="same"))(root)
 
 
 def with_stale_sidecars(root: Path) -> None:
@@ -239,62 +234,42 @@ def with_stale_sidecars(root: Path) -> None:
 
 
 CHANGES = (
-    None,
-    without_license,
-    with_strays,
-    with_renamed_data,
-    with_one_deferral,
-    with_many_deferrals,
-    with_one_id,
-    with_stale_sidecars,
+    *(unchanged, without_license, with_strays, with_renamed_data, with_one_deferral),
+    *(with_many_deferrals, with_one_id, with_stale_sidecars),
 )
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda c: c.__name__ if c else "clean")
+@pytest.mark.usefixtures("one_thread")
+@pytest.mark.parametrize("change", CHANGES)
 def test_work_grows_with_the_rows_and_not_with_their_square(
-    change: Callable[[Path], None] | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    change: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    # In this thread, so that what the others do is counted too.
-    monkeypatch.setattr(
-        "provenance.evidence.collect_models.map_in_threads",
-        lambda work, items: [work(i) for i in items],
-    )
-
     def calls(rows: int) -> int:
         config = registry(tmp_path / str(rows), rows, change)
         count, report = counting.calls(lambda: check(config))
         assert len(report.rows) == rows
         return count
 
-    calls(GROUP)  # what is done once for all
-    small, middle, large = (calls(rows) for rows in (100, 200, 400))
-    assert (large - middle) / (middle - small) < 2.1
+    assert_linear(calls, 100, 2.1)
 
 
+@pytest.mark.usefixtures("one_thread")
 def test_work_on_signatures_grows_with_the_rows_and_not_with_their_square(
-    tmp_path: Path, key: KeyPair, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, key: KeyPair
 ) -> None:
-    monkeypatch.setattr(
-        "provenance.evidence.collect_models.map_in_threads",
-        lambda work, items: [work(i) for i in items],
-    )
+    def trust(root: Path) -> None:
+        (root / "release.pub").write_bytes(key.public.read_bytes())
+        with (root / "provenance.toml").open("a") as stream:
+            stream.write('[[trust.key]]\npath = "release.pub"\n')
 
     def calls(rows: int) -> int:
-        config = registry(tmp_path / str(rows), rows, lambda root: _trust(root, key))
+        config = registry(tmp_path / str(rows), rows, trust)
         release(config, open_signer(key.signer))
         count, report = counting.calls(lambda: verify(config))
         assert report.verdict is Verdict.VERIFIED
         return count
 
-    calls(GROUP)
-    small, middle, large = (calls(rows) for rows in (50, 100, 200))
-    assert (large - middle) / (middle - small) < 2.05
-
-
-def _trust(root: Path, key: KeyPair) -> None:
-    (root / "release.pub").write_bytes(key.public.read_bytes())
-    with (root / "provenance.toml").open("a") as stream:
-        stream.write('[[trust.key]]\npath = "release.pub"\n')
+    assert_linear(calls, 50, 2.05)
 
 
 # --- rows as small as a hostile registry can make them ------------------------------------------
@@ -337,17 +312,14 @@ def full_report(config: Config) -> Report:
     return report
 
 
+@pytest.mark.usefixtures("one_thread")
 @pytest.mark.parametrize("row", MINIMAL.values(), ids=MINIMAL)
 @pytest.mark.parametrize("things", [10, limits.THINGS_OF_RULE])
-def test_work_grows_with_rows_that_say_nothing_and_not_with_their_square(
+def test_work_grows_with_minimal_rows_and_not_with_their_square(
     row: Callable[[int], object], things: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "THINGS_OF_RULE", things)
     monkeypatch.setattr(limits, "SUGGESTIONS", 10)
-    monkeypatch.setattr(
-        "provenance.evidence.collect_models.map_in_threads",
-        lambda work, items: [work(i) for i in items],
-    )
 
     def calls(rows: int) -> int:
         config = minimal(tmp_path / str(rows), row, rows)
@@ -355,74 +327,55 @@ def test_work_grows_with_rows_that_say_nothing_and_not_with_their_square(
         assert report.exit_code == 1
         return count
 
-    calls(10)
-    small, middle, large = (calls(rows) for rows in (50, 100, 200))
-    assert (large - middle) / (middle - small) < 2.2
+    assert_linear(calls)
 
 
 def test_a_finding_about_all_rows_is_not_searched_for_each_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Searching a tuple is no call, so that it is counted by what is handed out to be searched."""
+    """Searching a tuple is no call, so the subjects that are returned for it are counted."""
     monkeypatch.setattr(limits, "THINGS_OF_RULE", 10)
-    handed_out = 0
+    returned = 0
     subjects: Any = Finding.subjects
 
     def counted(finding: Finding) -> tuple[str, ...]:
-        nonlocal handed_out
+        nonlocal returned
         found: tuple[str, ...] = subjects.fget(finding)
-        handed_out += len(found)
+        returned += len(found)
         return found
 
-    monkeypatch.setattr(Finding, "subjects", property(counted))
-    counts = []
-    for rows in (40, 80, 160):
+    def searched(rows: int) -> int:
+        nonlocal returned
         config = minimal(tmp_path / str(rows), MINIMAL["rows that say production"], rows)
-        handed_out = 0
+        returned = 0
         full_report(config)
-        counts.append(handed_out)
-    small, middle, large = counts
-    assert (large - middle) / (middle - small) < 2.2
+        return returned
+
+    monkeypatch.setattr(Finding, "subjects", property(counted))
+    assert_linear(searched, 40)
 
 
-def test_a_row_that_says_nothing_takes_little_memory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_minimal_row_takes_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """100,000 of them, and an interpreter of 40 MiB, take less than 150 MiB."""
     monkeypatch.setattr(limits, "THINGS_OF_RULE", 10)
     full_report(minimal(tmp_path / "warm", MINIMAL["empty rows"], 10))
 
     def peak(rows: int) -> int:
         config = minimal(tmp_path / str(rows), MINIMAL["empty rows"], rows)
-        gc.collect()
-        tracemalloc.start()
-        try:
-            report = check(config)
-            render(report, "human", Style())
-            return tracemalloc.get_traced_memory()[1]
-        finally:
-            tracemalloc.stop()
+        return traced(lambda: render(check(config), "human", Style()))[1]
 
     assert (peak(3000) - peak(1000)) / 2000 < 1100
 
 
-def test_of_very_many_rows_the_last_share_one_finding(
+def test_findings_about_very_many_rows_share_one_of_each_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limits, "THINGS_OF_RULE", 3)
-    config = minimal(tmp_path / "r", MINIMAL["rows of an id each"], 9)
-    with (config.root / "provenance.toml").open("a") as stream:
-        for rows in ('"a1", "a4", "a6"', '"a7"'):
-            stream.write(f'[[deferral]]\nrule = "LIC204"\nrows = [{rows}]\n')
-            stream.write('reason = "a test"\nreference = "ADR-1105"\n')
-    text = (config.root / "registry.json").read_text().replace('"id"', '"license": "Mine", "id"')
-    (config.root / "registry.json").write_text(text)
+    config = minimal(tmp_path / "r", lambda n: {"id": f"a{n}", "license": "Mine"}, 9)
+    defer(config.root, "LIC204", ["a1", "a4", "a6"], ["a7"])
     report = check(load(config.root))
-    found = [
-        (f.message, f.rows, f.deferred is not None) for f in report.findings if f.code == "LIC204"
-    ]
-    more = "more of these findings"
-    assert [(rows, deferred) for _, rows, deferred in found] == [
+    found = [f for f in report.findings if f.code == "LIC204"]
+    assert [(f.rows, f.deferred is not None) for f in found] == [
         (("a0",), False),
         (("a1",), True),
         (("a2",), False),
@@ -430,9 +383,10 @@ def test_of_very_many_rows_the_last_share_one_finding(
         (("a4", "a6"), True),
         (("a7",), True),
     ]
-    assert found[3][0] == f"3 {more} about 3 rows, the first of them here"
-    assert found[4][0] == f"2 {more} about 2 rows, the first of them here"
-    assert more not in found[5][0]
+    for count, finding in ((3, found[3]), (2, found[4])):
+        about = f"{count} more of these findings about {count} rows, the first of them here"
+        assert finding.message == about
+    assert "more of these" not in found[5].message
     assert all(row.verdict is Verdict.FAILED for row in report.rows)
     assert [len(row.deferrals) for row in report.rows] == [0, 1, 0, 0, 1, 0, 1, 1, 0]
     assert "in 9 of 9 rows" in render(report, "human", Style())

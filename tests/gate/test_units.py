@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A registry gets the same report as a whole and unit by unit, whatever judges the units.
+"""A registry gets the same report as a whole and unit by unit.
 
-So do a sample of the cases (`tests/test_judging_order.py`) and the table of mutations.
+`tests/test_judging_order.py` and the table of mutations check the same for their cases.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -38,12 +38,12 @@ from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.output import machine
 from tests.support.engines import InRandomOrder, in_units, ways
 from tests.support.models import External, model
-from tests.support.mutations import Change, copy, flip, put, remove, together
+from tests.support.mutations import Change, content, copy, flip, put, remove, together
 from tests.support.production import production
 from tests.support.repository import Repository, sha256
 
-SHARED: Final = "../bundles/shared.sigstore.json"
 ROOT: Final = Path(__file__).parent.parent.parent
+Edit = tuple[str, Change]
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,7 @@ def _report(tree: Path, **options: Any) -> str:
 
 
 def _assert_alike(tree: Path, **options: Any) -> Any:
-    """Return the report, which is the same in every way."""
+    """Return the report, which is the same in every way of judging."""
     whole = _report(tree, **options)
     for name, way in ways():
         with way:
@@ -70,15 +70,19 @@ def _assert_alike(tree: Path, **options: Any) -> Any:
     return json.loads(whole)
 
 
-def _document(name: str, **content: Any) -> tuple[str, Change]:
-    return name, lambda path: _done(path.write_text(json.dumps(content)))
+def _document(name: str, **value: Any) -> Edit:
+    return name, content(json.dumps(value).encode())
 
 
-def _done(_result: object) -> None:
-    return None
+def _broken(name: str) -> Edit:
+    return name, content(b"{")
 
 
-def _failing_verdict(name: str) -> tuple[str, Change]:
+def _members(*names: str) -> list[dict[str, Any]]:
+    return [{"id": name, "onnx": f"{name}.onnx", "seed": i} for i, name in enumerate(names)]
+
+
+def _failing_verdict(name: str) -> Edit:
     def change(path: Path) -> None:
         verdict = json.loads((path.parent / "ens_PROMOTE.json").read_text())
         verdict["gate"]["per_seed_plccs"]["0"] = 0.5
@@ -87,125 +91,105 @@ def _failing_verdict(name: str) -> tuple[str, Change]:
     return name, change
 
 
-def _members(*names: str) -> list[dict[str, Any]]:
-    return [{"id": name, "onnx": f"{name}.onnx", "seed": i} for i, name in enumerate(names)]
+def _row(name: str, field: str, to: Any) -> Edit:
+    return "registry.json", put("models", name, field, to=to)
 
 
-def _with_data(name: str, location: str) -> tuple[str, Change]:
-    """A model whose weights are in a file of another row."""
+def _row_of_bytes(name: str, made: Callable[[Path], bytes]) -> Edit:
+    """Give a row another model, and the row its digest."""
 
     def change(path: Path) -> None:
-        made = model(external=External(location))
-        (path.parent / f"{name}.onnx").write_bytes(made)
-        put("models", name, "sha256", to=sha256(made))(path)
+        new = made(path.parent)
+        (path.parent / f"{name}.onnx").write_bytes(new)
+        put("models", name, "sha256", to=sha256(new))(path)
 
     return "registry.json", change
 
 
-def _is_placeholder(name: str) -> tuple[str, Change]:
-    def change(path: Path) -> None:
-        made = (path.parent / "probe.onnx").read_bytes()
-        (path.parent / f"{name}.onnx").write_bytes(made)
-        put("models", name, "sha256", to=sha256(made))(path)
-
-    return "registry.json", change
+def _with_data(name: str, location: str) -> Edit:
+    return _row_of_bytes(name, lambda _: model(external=External(location)))
 
 
-ACROSS: Final[dict[str, tuple[Change, str]]] = {
+def _renamed(name: str, to: str) -> tuple[Edit, Edit]:
+    return (name, copy(to)), (name, remove())
+
+
+ACROSS: Final[dict[str, tuple[str, Iterable[Edit]]]] = {
     "two manifests share a verdict": (
-        together(
+        "ENS511",
+        (
             _failing_verdict("ens-x_PROMOTE.json"),
             _document("ens-x.json", id="ens-x", members=_members("plain", "quant")),
         ),
-        "ENS511",
     ),
-    "rows claim an ensemble that has a verdict alone": (
-        together(
+    "rows claim an ensemble that has only a verdict": (
+        "ENS511",
+        (
             ("plain.json", put("ensemble_id", to="zz")),
             ("quant.json", put("ensemble_id", to="zz")),
             _failing_verdict("zz_PROMOTE.json"),
         ),
-        "ENS511",
     ),
     "a row claims an ensemble that does not list it": (
-        together(("plain.json", put("ensemble_id", to="ens"))),
         "ENS503",
+        [("plain.json", put("ensemble_id", to="ens"))],
     ),
     "two manifests list one row": (
-        together(_document("other.json", id="other", members=_members("s1", "plain"))),
         "SID407",
+        [_document("other.json", id="other", members=_members("s1", "plain"))],
     ),
-    "a list of names without an id is no ensemble": (
-        together(_document("team.json", id="", members=[{"id": "a"}])),
-        "",
+    "a list of names without an id": ("", [_document("team.json", id="", members=[{"id": "a"}])]),
+    "a row has the bytes of a placeholder": (
+        "SID417",
+        [_row_of_bytes("plain", lambda folder: (folder / "probe.onnx").read_bytes())],
     ),
-    "two rows have one file": (
-        together(("registry.json", put("models", "plain", "onnx", to="quant.onnx"))),
-        "ART302",
-    ),
-    "two rows have one bundle": (
-        together(
-            (
-                "registry.json",
-                put("models", "plain", "sigstore_bundle", to=SHARED),
-            ),
-            (
-                "registry.json",
-                put("models", "quant", "sigstore_bundle", to=SHARED),
-            ),
-        ),
-        "REG108",
-    ),
-    "two rows have one id": (
-        together(("registry.json", put("models", "plain", "id", to="probe"))),
-        "REG102",
-    ),
-    "a row has the bytes of another": (
-        together(
-            ("plain.onnx", lambda path: _done(shutil.copy(path.with_name("probe.onnx"), path)))
-        ),
-        "ART302",
-    ),
-    "a row has the bytes of a placeholder": (together(_is_placeholder("plain")), "SID417"),
-    "the data of a row is its own model": (together(_with_data("plain", "plain.onnx")), "ART305"),
-    "the data of a row is another's model": (together(_with_data("plain", "probe.onnx")), "ART305"),
-    "the data of a row is another's sidecar": (together(_with_data("probe", "s1.json")), "ART305"),
-    "a model lies elsewhere": (
-        together(("plain.onnx", copy("plane.onnx")), ("plain.onnx", remove())),
-        "ART301",
-    ),
-    "a sidecar lies elsewhere": (
-        together(("plain.json", copy("plane.json")), ("plain.json", remove())),
-        "SID401",
-    ),
-    "a manifest is broken": (
-        together(("ens.json", lambda path: _done(path.write_text("{")))),
-        "ENS519",
-    ),
+    "the data of a row is its own model": ("ART305", [_with_data("plain", "plain.onnx")]),
+    "the data of a row is another's model": ("ART305", [_with_data("plain", "probe.onnx")]),
+    "the data of a row is another's sidecar": ("ART305", [_with_data("probe", "s1.json")]),
+    "a model is misplaced": ("ART301", _renamed("plain.onnx", "plane.onnx")),
+    "a sidecar is misplaced": ("SID401", _renamed("plain.json", "plane.json")),
+    "a manifest is broken": ("ENS519", [_broken("ens.json")]),
     "a verdict is broken, of an ensemble with a longer name": (
-        together(
-            _document("ens_x.json", id="ens_x", members=_members("plain")),
-            ("ens_x_PROMOTE.json", lambda path: _done(path.write_text("{"))),
-        ),
         "ENS519",
+        (
+            _document("ens_x.json", id="ens_x", members=_members("plain")),
+            _broken("ens_x_PROMOTE.json"),
+        ),
     ),
 }
-"""Changes whose findings take more than one unit to see, each with one that there is."""
+"""Edits whose findings depend on more than one unit, and a code that they lead to."""
+
+across = pytest.mark.parametrize(("code", "edits"), ACROSS.values(), ids=ACROSS)
 
 
-@pytest.mark.parametrize("name", ACROSS)
-def test_units_that_have_to_do_with_others_get_the_same_report(tree: Path, name: str) -> None:
-    change, code = ACROSS[name]
-    change(tree / "model" / "registry.json")
+def _edit(tree: Path, edits: Iterable[Edit]) -> None:
+    together(*edits)(tree / "model" / "registry.json")
+
+
+@across
+def test_units_that_depend_on_others_get_the_same_report(
+    clean: Path, tree: Path, code: str, edits: Iterable[Edit]
+) -> None:
+    _edit(tree, edits)
     codes = {finding["code"] for finding in _assert_alike(tree)["findings"]}
     assert code in codes if code else not codes
-
-
-@pytest.mark.parametrize("name", ACROSS)
-def test_changes_since_a_baseline_get_the_same_report(clean: Path, tree: Path, name: str) -> None:
-    ACROSS[name][0](tree / "model" / "registry.json")
     _assert_alike(tree, baseline=str(clean))
     _assert_alike(clean, baseline=str(tree))
+
+
+@across
+def test_kept_units_get_the_same_findings_without_being_read_again(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, code: str, edits: Iterable[Edit]
+) -> None:
+    _edit(tree, edits)
+    config = load_config(tree)
+    evidence = load_evidence(config, with_bundles=True)
+    terms = Terms(trust=None, today=today_utc())
+    with KeptUnits() as kept:
+        first = conclude(evidence, config, terms, kept=kept)
+        monkeypatch.setattr(RowReader, "read", None)
+        unread = replace(first.evidence, unread=evidence.unread)
+        assert conclude(unread, config, terms, kept=kept).findings == first.findings
 
 
 @pytest.mark.parametrize("others", [{}, {0: "a", 1: "a"}])
@@ -221,39 +205,35 @@ def test_a_claim_joins_the_same_rows_whatever_other_rows_claim(others: dict[int,
     assert manifest in unit.documents
 
 
-@pytest.mark.parametrize("name", ACROSS)
-def test_kept_units_get_the_same_findings_without_being_read_again(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    ACROSS[name][0](tree / "model" / "registry.json")
-    config = load_config(tree)
-    evidence = load_evidence(config, with_bundles=True)
-    terms = Terms(trust=None, today=today_utc())
-    with KeptUnits() as kept:
-        first = conclude(evidence, config, terms, kept=kept)
-        monkeypatch.setattr(RowReader, "read", None)
-        unread = replace(first.evidence, unread=evidence.unread)
-        assert conclude(unread, config, terms, kept=kept).findings == first.findings
-
-
 def test_the_registry_of_this_repository_gets_the_same_report() -> None:
     assert _assert_alike(ROOT)["rows"]
 
 
 @pytest.mark.parametrize("rows", [1, 50])
 def test_processes_give_the_same_report(tree: Path, rows: int) -> None:
-    ACROSS["a sidecar lies elsewhere"][0](tree / "model" / "registry.json")
+    _edit(tree, _renamed("plain.json", "plane.json"))
     whole = _report(tree)
     with Workers(2).running(pools.LARGE) as pool, in_units(pool, rows):
         assert _report(tree) == whole
 
 
-def test_an_interrupt_does_not_reach_the_processes() -> None:
-    with Workers(2).running(pools.LARGE) as pool:
-        assert pool is not None
-        handler = pool.submit(signal.getsignal, signal.SIGINT).result()
-    assert handler is signal.SIG_IGN
-    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+@pytest.mark.parametrize(("what", "most"), [("EXTERNAL_FILES_OF_ROWS", 3), ("SIDECARS_OF_ROWS", 9)])
+def test_totals_of_rows_are_limited_across_units(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, what: str, most: int
+) -> None:
+    def message() -> str:
+        with pytest.raises(InputError) as error:
+            check(load_config(tree))
+        return error.value.message
+
+    monkeypatch.setattr(limits, what, most)
+    expected = message()
+    for way in (in_units(), *(way for _, way in ways())):
+        with way:
+            assert message() == expected
+
+
+# --- workers that fail --------------------------------------------------------------------------
 
 
 class _Executor(InRandomOrder):
@@ -267,6 +247,7 @@ class _Executor(InRandomOrder):
         super().__init__()
         self.change, self.before = result, before
         self.contexts: list[bytes] = []
+        self.futures: list[Future[Any]] = []
 
     def submit(self, call: Any, /, *args: Any, **options: Any) -> Future[Any]:
         number = len(self.contexts)
@@ -276,7 +257,8 @@ class _Executor(InRandomOrder):
             self.before(number)
             return self.change(call(*args))
 
-        return super().submit(run)
+        self.futures.append(super().submit(run))
+        return self.futures[-1]
 
 
 def _die(*_: object) -> bytes:
@@ -308,9 +290,9 @@ def test_a_worker_that_is_killed_gives_no_verdict(tree: Path, task: int) -> None
 
 
 def test_an_executor_that_takes_no_more_tasks_gives_no_verdict(tree: Path) -> None:
-    class Broken(InRandomOrder):
+    class Broken(_Executor):
         def submit(self, call: Any, /, *args: Any, **options: Any) -> Future[Any]:
-            if self.submitted:
+            if self.futures:
                 raise BrokenProcessPool("broken")
             return super().submit(call, *args, **options)
 
@@ -327,44 +309,28 @@ def test_an_error_in_a_worker_ends_the_run_with_the_first_such_task(tree: Path) 
         check(load_config(tree))
 
 
-@pytest.mark.parametrize(("what", "most"), [("EXTERNAL_FILES_OF_ROWS", 3), ("SIDECARS_OF_ROWS", 9)])
-def test_totals_of_rows_are_limited_across_units(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, what: str, most: int
-) -> None:
-    monkeypatch.setattr(limits, what, most)
-    messages = []
-    for way in (in_units(), *(way for _, way in ways())):
-        with way, pytest.raises(InputError) as error:
-            check(load_config(tree))
-        messages.append(error.value.message)
-    with pytest.raises(InputError) as error:
-        check(load_config(tree))
-    assert {*messages} == {error.value.message}
-
-
 def test_an_interrupt_cancels_the_remaining_tasks(tree: Path) -> None:
-    class Interrupted(InRandomOrder):
-        def __init__(self) -> None:
-            super().__init__()
-            self.futures: list[Future[Any]] = []
-
-        def submit(self, call: Any, /, *args: Any, **options: Any) -> Future[Any]:
-            self.futures.append(super().submit(call, *args, **options))
-            return self.futures[-1]
-
+    class Interrupted(_Executor):
         def run(self) -> None:
             raise KeyboardInterrupt
 
     executor = Interrupted()
     with in_units(executor, 1), pytest.raises(KeyboardInterrupt):
         check(load_config(tree))
-    assert [future.cancelled() for future in executor.futures[1:]] == [True] * (
-        len(executor.futures) - 1
-    )
+    assert len(executor.futures) > 1
+    assert all(future.cancelled() for future in executor.futures[1:])
+
+
+def test_an_interrupt_does_not_reach_the_processes() -> None:
+    with Workers(2).running(pools.LARGE) as pool:
+        assert pool is not None
+        handler = pool.submit(signal.getsignal, signal.SIGINT).result()
+    assert handler is signal.SIG_IGN
+    assert signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
 
 
 @pytest.mark.parametrize("file", ["plain.onnx", "plain.onnx.data", "plain.json"])
-@pytest.mark.parametrize("change", [flip(), remove()])
+@pytest.mark.parametrize("change", [flip(), remove()], ids=["another bit", "removed"])
 def test_a_file_that_changes_between_the_rounds_ends_the_run(
     tree: Path, file: str, change: Change
 ) -> None:
@@ -379,24 +345,31 @@ def test_a_file_that_changes_between_the_rounds_ends_the_run(
         check(load_config(tree))
 
 
+# --- results that are not those of their task ----------------------------------------------------
+
+
 def _edited(edit: Callable[[Sent], Sent]) -> Callable[[bytes], bytes]:
     return lambda data: wire.dump(edit(wire.load(Sent, data)))
 
 
-def _about(code: str | None = None, number: int = 0, **changes: Any) -> Callable[[bytes], bytes]:
-    """A result with its findings changed, or their numbers."""
+def _with(**fields: Any) -> Callable[[bytes], bytes]:
+    return _edited(lambda sent: replace(sent, **fields))
 
-    def edit(sent: Sent) -> Sent:
-        found = [
-            (number or n, replace(f, code=code or f.code, **changes)) for n, f in sent.findings
-        ]
-        return replace(sent, findings=tuple(found))
 
-    return _edited(edit)
+def _finding(code: str | None = None, number: int = 0, **changes: Any) -> Callable[[bytes], bytes]:
+    """Change the findings of a result, or the numbers of their rows."""
+    return _edited(
+        lambda sent: replace(
+            sent,
+            findings=tuple(
+                (number or n, replace(f, code=code or f.code, **changes)) for n, f in sent.findings
+            ),
+        )
+    )
 
 
 def _facts(edit: Callable[[Any], object]) -> Callable[[bytes], bytes]:
-    """A result with the facts of its rows changed."""
+    """Change the facts of each row of a result."""
 
     def change(sent: Sent) -> Sent:
         for _, facts in sent.rows:
@@ -406,52 +379,49 @@ def _facts(edit: Callable[[Any], object]) -> Callable[[bytes], bytes]:
     return _edited(change)
 
 
-def _put_at(values: list[Any], at: int, value: object) -> None:
-    values[at] = value
-
-
 RESULTS: Final[dict[str, Callable[[bytes], object]]] = {
     "nothing": lambda data: None,
-    "a text": lambda data: data.decode(),
-    "no JSON": lambda data: b"{",
-    "no text": lambda data: b"\xff\xfe\x00",
+    "a string": lambda data: data.decode(),
+    "not JSON": lambda data: b"{",
+    "not UTF-8": lambda data: b"\xff\xfe\x00",
     "a JSON value of another type": lambda data: b'"Judged"',
     "an object": lambda data: b"{}",
     "deeply nested": lambda data: b"[" * 200_000 + b"]" * 200_000,
-    "deeply nested where anything may be": lambda data: data.replace(
+    "deeply nested where any value may be": lambda data: data.replace(
         b"[[", b"[[" + b"[" * 5000 + b"]" * 5000 + b",", 1
     ),
-    "a number of a thousand digits": lambda data: b'["_Sent",' + b"9" * 9999 + b"]",
+    "a number of 9,999 digits": lambda data: b'["_Sent",' + b"9" * 9999 + b"]",
     "another dataclass": lambda data: data.replace(b'"_Sent"', b'"Sent"', 1),
     "fewer fields": lambda data: json.dumps(json.loads(data)[:-1]).encode(),
     "a flag that is a number": lambda data: data.replace(b",false,", b",0,"),
-    "no row": _edited(lambda judged: replace(judged, rows=())),
-    "a row twice": _edited(lambda judged: replace(judged, rows=judged.rows * 2)),
+    "no row": _with(rows=()),
+    "a row twice": _edited(lambda sent: replace(sent, rows=sent.rows * 2)),
     "another row": _edited(
-        lambda j: replace(j, rows=tuple((index + 1, facts) for index, facts in j.rows))
+        lambda sent: replace(sent, rows=tuple((index + 1, facts) for index, facts in sent.rows))
     ),
     "a row without its model": _facts(lambda facts: facts[0].clear()),
-    "a model with another name": _facts(lambda facts: _put_at(facts[0][0], 0, "other.onnx")),
-    "a digest that is none": _facts(lambda facts: _put_at(facts[0][0], 1, "0")),
-    "an origin that is a list": _facts(lambda facts: _put_at(facts, 9, [])),
-    "signatures that there are not": _facts(lambda facts: _put_at(facts, 10, 7)),
+    "a model with another name": _facts(lambda facts: facts[0][0].__setitem__(0, "other.onnx")),
+    "a malformed digest": _facts(lambda facts: facts[0][0].__setitem__(1, "0")),
+    "an origin that is a list": _facts(lambda facts: facts.__setitem__(9, [])),
+    "signatures that do not exist": _facts(lambda facts: facts.__setitem__(10, 7)),
     "fewer facts": _facts(lambda facts: facts.pop()),
-    "the claim of another row": _edited(lambda j: replace(j, claims={"99": "ens"})),
-    "fewer files than none": _edited(lambda j: replace(j, totals={"external-data files": -5})),
-    "a finding of no rule": _about("XYZ999"),
-    "a finding of a rule that judges the whole": _about("REG102"),
-    "a finding about another row": _about(row="nobody"),
-    "a finding of another unit": _about(number=99),
-    "a finding that is deferred": _about(deferred=Deferral(0, "LIC204", ("*",), "", "")),
-    "a wish for a trusted root": _edited(lambda sent: replace(sent, needs_root=True)),
+    "the claim of another row": _with(claims={"99": "ens"}),
+    "a negative number of files": _with(totals={"external-data files": -5}),
+    "a finding of no rule": _finding("XYZ999"),
+    "a finding of a rule that judges the whole": _finding("REG102"),
+    "a finding about another row": _finding(row="other"),
+    "a finding of another unit": _finding(number=99),
+    "a finding that is deferred": _finding(deferred=Deferral(0, "LIC204", ("*",), "", "")),
+    "a request for a trusted root": _with(needs_root=True),
 }
 
 
-@pytest.mark.parametrize("name", RESULTS)
-def test_what_is_no_result_of_its_task_gives_no_verdict(tree: Path, name: str) -> None:
-    for file in ("plain", "probe", "quant", "s0"):
-        put("models", file, "license", to="MITT")(tree / "model" / "registry.json")
-    with in_units(_Executor(RESULTS[name]), 1), pytest.raises(UnavailableError, match="a worker"):
+@pytest.mark.parametrize("result", RESULTS.values(), ids=RESULTS)
+def test_what_is_no_result_of_its_task_gives_no_verdict(
+    tree: Path, result: Callable[[bytes], object]
+) -> None:
+    _edit(tree, [_row(name, "license", "MITT") for name in ("plain", "probe", "quant", "s0")])
+    with in_units(_Executor(result), 1), pytest.raises(UnavailableError, match="a worker"):
         check(load_config(tree))
 
 
@@ -463,7 +433,7 @@ def test_a_result_that_is_too_large_gives_no_verdict(
         check(load_config(tree))
 
 
-def test_nothing_in_the_context_of_tasks_grows_with_the_rows(tmp_path: Path, key: Any) -> None:
+def test_the_context_of_tasks_does_not_grow_with_the_rows(tmp_path: Path, key: Any) -> None:
     sizes = []
     for count in (2, 20):
         repository = Repository(tmp_path / f"{count:02}", key)
@@ -477,9 +447,8 @@ def test_nothing_in_the_context_of_tasks_grows_with_the_rows(tmp_path: Path, key
     assert abs(sizes[0] - sizes[1]) < 20
 
 
-def test_results_are_the_same_after_their_way_as_json(tree: Path) -> None:
-    for name in ("a manifest is broken", "a sidecar lies elsewhere"):
-        ACROSS[name][0](tree / "model" / "registry.json")
+def test_results_survive_the_conversion_to_json(tree: Path) -> None:
+    _edit(tree, [_broken("ens.json"), *_renamed("plain.json", "plane.json")])
     seen: list[Sent] = []
 
     def look(data: bytes) -> bytes:

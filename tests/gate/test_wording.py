@@ -1,11 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The parts of every message: shortened values, digests, and the command that fixes."""
+"""The parts of messages: shortened values, digests, and commands, which exist."""
 
 from __future__ import annotations
 
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import click
 import pytest
 
+import provenance
 from provenance.artifacts.documents.json_edit import Remove
+from provenance.cli import COMMANDS, group
 from provenance.gate.finding import Fix
 from provenance.gate.rules import BY_CODE
 from provenance.gate.rules.base import FIX_COMMAND, differing, short, shown, some
@@ -26,9 +35,19 @@ def test_a_value_is_shown_in_80_characters_at_most(value: object, text: str) -> 
     assert len(text) <= 80
 
 
-def test_two_values_of_60_characters_are_not_shortened() -> None:
-    now, then = "x" * 58, "x" * 57 + "y"
-    assert differing(now, then) == (repr(now), repr(then))
+@pytest.mark.parametrize(
+    ("now", "then", "expected"),
+    [
+        ("x" * 58, "x" * 57 + "y", (f"'{'x' * 58}'", f"'{'x' * 57}y'")),
+        ("a" * 59, "b" * 59, (f"'{'a' * 59}…", f"'{'b' * 59}…")),
+        ("x" * 70, "x" * 69, ("…" + "x" * 10 + "x'", "…" + "x" * 10 + "'")),
+    ],
+    ids=["60 characters", "different at the start", "prefix"],
+)
+def test_two_values_are_shortened_around_their_difference(
+    now: str, then: str, expected: tuple[str, str]
+) -> None:
+    assert differing(now, then) == expected
 
 
 @pytest.mark.parametrize("longer", ["now", "then", "both"])
@@ -39,15 +58,6 @@ def test_longer_values_are_shown_from_ten_characters_before_they_differ(longer: 
     assert shown_now == "…" + repr(now)[21:81] + ("…" if len(repr(now)) > 81 else "")
     assert shown_then == "…" + repr(then)[21:81] + ("…" if len(repr(then)) > 81 else "")
     assert shown_now.startswith("…" + "=" * 10 + "a")
-
-
-def test_values_that_differ_at_the_start_are_shortened_at_the_end_only() -> None:
-    now, then = "a" * 59, "b" * 59
-    assert differing(now, then) == (repr(now)[:60] + "…", repr(then)[:60] + "…")
-
-
-def test_a_value_that_is_a_prefix_of_the_other_is_shown_to_its_end() -> None:
-    assert differing("x" * 70, "x" * 69) == ("…" + "x" * 10 + "x'", "…" + "x" * 10 + "'")
 
 
 def test_a_digest_is_shortened_to_twelve_digits() -> None:
@@ -76,3 +86,46 @@ def test_the_help_names_the_command_that_makes_the_fix(
 )
 def test_three_names_are_listed_and_the_rest_is_counted(names: str, expected: str) -> None:
     assert some(list(names), 3) == expected
+
+
+SOURCES: Final = Path(str(provenance.__file__)).parent
+
+
+def _parameters(name: str) -> list[click.Parameter]:
+    found = group.get_command(click.Context(group), name)
+    assert found is not None, f"no command {name}"
+    return found.params
+
+
+def _spelled(tree: ast.AST) -> Iterator[list[str]]:
+    """Return the commands that a module names in its strings, and those that it composes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "command":
+            words = [a.value for a in node.args if isinstance(a, ast.Constant)]
+            if words and isinstance(node.args[0], ast.Constant):
+                yield [str(word) for word in words]
+        parts = node.values if isinstance(node, ast.JoinedStr) else [node]
+        text = "".join(
+            part.value if isinstance(part, ast.Constant) and isinstance(part.value, str) else "X"
+            for part in parts
+        )
+        for found in re.findall(r"provenance ((?:[a-z]+)(?: [^\s.,;:`'\")]+)*)", text):
+            if found.split()[0] in COMMANDS:
+                yield found.split()
+
+
+@pytest.mark.parametrize("path", sorted(SOURCES.rglob("*.py")), ids=lambda p: p.stem)
+def test_commands_in_texts_exist_and_have_their_options(path: Path) -> None:
+    for name, *words in _spelled(ast.parse(path.read_text("utf-8"))):
+        parameters = _parameters(name)
+        given = {w for w in words if w.startswith("--") and len(w) > 2}
+        known = {o for p in parameters for o in (*p.opts, *p.secondary_opts)}
+        assert given <= {*known, "--help"}, f"provenance {name} {words}"
+        if given:  # a whole command, and not the name of one
+            required = [p for p in parameters if p.required and isinstance(p, click.Option)]
+            assert all(given & {*p.opts} for p in required), f"provenance {name} {words}"
+
+
+def test_commands_in_texts_are_found() -> None:
+    tree = ast.parse("f'Next: provenance hash {x} --wrong.'; command('check', row, '--fix')")
+    assert [*_spelled(tree)][:2] == [["hash", "X", "--wrong"], ["check", "--fix"]]

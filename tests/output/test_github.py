@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from provenance.gate.finding import Report
 from provenance.output import github
-from tests.output.test_sarif import finding
+from tests.support import reports
 from tests.support.command import run_cli
-from tests.support.models import model
+from tests.support.reports import finding, report_of
 from tests.support.repository import Repository
 
 
@@ -48,42 +47,33 @@ def commands(text: str) -> list[Command]:
     return [c for line in text.splitlines() if (c := read(line)) is not None]
 
 
-def test_a_finding_is_an_annotation_of_its_line(repository: Repository) -> None:
-    repository.add(opset=18)
-    (command,) = commands(github.render(repository.save().check()))
+def test_an_error_is_an_annotation_of_its_line(repository: Repository) -> None:
+    (command,) = commands(github.render(reports.with_error(repository)))
     assert command == Command(
         "error",
-        {
-            "file": "model/registry.json",
-            "line": "8",
-            "col": "16",
-            "title": "ART310 opset-mismatch",
-        },
+        {"file": "model/registry.json", "line": "8", "col": "16", "title": "ART310 opset-mismatch"},
         "m: `opset` is 18; m.onnx imports opset 17\n"
         'next: Write "opset": 17: provenance check --fix',
     )
 
 
-def test_a_warning_is_a_warning_and_a_deferral_a_notice_with_its_reason(
-    repository: Repository,
-) -> None:
-    repository.add_sidecar(repository.add_unclaimed("a"), sha256=None)
-    repository.add_sidecar(repository.add("b"), sha256="0" * 64)
-    repository.defer("SID402", ["b"], reason="until the retrain")
-    warning, notice = commands(github.render(repository.save().check()))
+def test_a_warning_is_a_warning(repository: Repository) -> None:
+    (warning,) = commands(github.render(reports.with_warning(repository)))
     assert (warning.level, warning.properties["title"]) == ("warning", "SID406 sidecar-unlinked")
-    assert (notice.level, notice.properties["file"]) == ("notice", "model/b.json")
-    assert notice.data.endswith("\ndeferred: until the retrain (ADR-1105)")
 
 
-def test_a_file_that_is_no_text_has_no_line(repository: Repository) -> None:
-    repository.add()
-    repository.write("left.onnx", model(salt=9))
-    (command,) = commands(github.render(repository.save().check()))
+def test_a_deferral_is_a_notice_with_its_reason(repository: Repository) -> None:
+    (notice,) = commands(github.render(reports.with_deferral(repository)))
+    assert (notice.level, notice.properties["file"]) == ("notice", "model/m.json")
+    assert notice.data.endswith(f"\ndeferred: {reports.REASON} (ADR-1105)")
+
+
+def test_a_binary_file_has_no_line(repository: Repository) -> None:
+    (command,) = commands(github.render(reports.with_stray(repository)))
     assert command.properties.keys() == {"file", "title"}
 
 
-def test_what_is_alike_comes_once_before_it_comes_everywhere(repository: Repository) -> None:
+def test_one_of_several_similar_findings_comes_before_the_others(repository: Repository) -> None:
     for number in range(12):
         repository.add(f"m{number}", license="")
     repository.add("last", opset=18)
@@ -99,8 +89,8 @@ def test_what_is_alike_comes_once_before_it_comes_everywhere(repository: Reposit
 
 
 def test_the_verdict_comes_last_and_is_no_command(full: Repository) -> None:
-    *_, open_question, last = github.render(full.check()).splitlines()
-    assert open_question.startswith("not judged: signatures")
+    *_, not_judged, last = github.render(full.check()).splitlines()
+    assert not_judged.startswith("not judged: signatures")
     assert last == "OK: 5 rows passed, 4 of them smoke"
 
 
@@ -116,38 +106,33 @@ hostile = st.text("a:%,=#[]\r\n\x1b::", min_size=1, max_size=12)
 
 
 @given(hostile, hostile, hostile, hostile)
-def test_no_text_whatever_is_a_command_of_its_own(
-    row: str, message: str, path: str, help: str
-) -> None:
-    report = Report(path, (), (finding(row=row, message=message, path=path, help=help),))
-    text = github.render(report)
+def test_no_text_is_a_command_of_its_own(row: str, message: str, path: str, help: str) -> None:
+    text = github.render(report_of(finding(row=row, message=message, path=path, help=help)))
     (command,) = commands(text)
     assert command.level == "error"
     assert command.properties.keys() == {"file", "line", "col", "title"}
     assert text.count("\n") == 2
 
 
-# the step summary
+# --- the step summary ---------------------------------------------------------------------------
 
 
-def test_the_summary_is_added_to_the_page_of_the_step(full: Repository, tmp_path: Path) -> None:
+@pytest.mark.parametrize("format", ["github", "human", "json", "sarif", "junit", "markdown"])
+def test_only_this_format_appends_to_the_step_summary(
+    full: Repository, tmp_path: Path, format: str
+) -> None:
     page = tmp_path / "summary.md"
     page.write_text("# Before\n\n")
     env = {"GITHUB_STEP_SUMMARY": str(page)}
-    assert run_cli("check", "--format", "github", cwd=full.root, env=env).code == 0
-    assert page.read_text().startswith("# Before\n\n### ✅ onnx-provenance: OK\n")
-
-
-@pytest.mark.parametrize("format", ["human", "json", "sarif", "junit", "markdown"])
-def test_other_formats_leave_the_page_of_the_step_alone(
-    full: Repository, tmp_path: Path, format: str
-) -> None:
-    env = {"GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
     assert run_cli("check", "--format", format, cwd=full.root, env=env).code == 0
-    assert not (tmp_path / "summary.md").exists()
+    added = "### ✅ onnx-provenance: OK\n" if format == "github" else ""
+    assert page.read_text().startswith(f"# Before\n\n{added}")
+    assert (page.read_text() == "# Before\n\n") is (format != "github")
 
 
-def test_a_page_that_cannot_be_written_is_an_error(full: Repository, tmp_path: Path) -> None:
+def test_a_step_summary_that_cannot_be_written_is_an_error(
+    full: Repository, tmp_path: Path
+) -> None:
     env = {"GITHUB_STEP_SUMMARY": str(tmp_path)}
     result = run_cli("check", "--format", "github", cwd=full.root, env=env)
     assert result.code == 2

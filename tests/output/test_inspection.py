@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from provenance.attestations import predicates
 from provenance.errors import InputError
-from provenance.operations.inspect import Inspection, inspect
+from provenance.operations.inspect import inspect
 from provenance.output import inspection
 from provenance.output.text import Style
 from tests.signing.workshop import instance
@@ -26,51 +26,56 @@ from tests.support.sigstore.ca import claim, email, github
 from tests.support.sigstore.instance import ISSUER
 
 
-def text(result: Inspection) -> str:
-    return inspection.render(result, Style())
+def shown(path: Path, bundle: dict[str, Any] | None = None) -> str:
+    """Return the page of a bundle, which is written first if it is given."""
+    if bundle is not None:
+        path.write_text(json.dumps(bundle))
+    return inspection.render(inspect(path), Style())
+
+
+def of_statement(key: KeyPair, **members: Any) -> dict[str, Any]:
+    subject = {"name": "a.tar.gz", "digest": {"sha256": sha256(b"a")}}
+    known = {"_type": "https://in-toto.io/Statement/v1", "subject": [subject]}
+    return dsse_bundle(json.dumps(known | members).encode(), key)
 
 
 @pytest.fixture
-def released(repository: Repository) -> Path:
-    """The bundles of a released ensemble with a deferral."""
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "m.sigstore.json"
+
+
+def test_bundles_of_a_release_are_shown_with_their_contents(repository: Repository) -> None:
     repository.add_ensemble()
     repository.add_sidecar(repository.add("stale"), sha256="0" * 64)
     repository.defer("SID402", ["stale"])
     repository.released()
-    return repository.root / "bundles"
+    expected = {
+        "stale.onnx": [
+            "signed with a key; key hint: sha256 ",
+            "the signature is not verified",
+            "a registry row, with all its model files",
+            "about: 1 file",
+            "  license: MIT",
+            "sidecar: stale.json",
+            f"describes: {'0' * 64}",
+            "deferred SID402: a test (ADR-1105)",
+        ],
+        "ens_seed1.onnx.provenance": [
+            "seed: 1",
+            "  num_codecs: 6",
+            "made from: corpus/clips.jsonl",
+            "made from: ens.json",
+            "with: ens_seed1.json",
+            "with: ens_seed_flip_PROMOTE.json",
+        ],
+        "registry.json.vsa": ["result: PASSED", "deferred findings: 1", "from: 5 bundles"],
+    }
+    for name, parts in expected.items():
+        page = shown(repository.root / "bundles" / f"{name}.sigstore.json")
+        assert [part for part in parts if part not in page] == []
 
 
-def test_a_row_bundle_says_the_row_its_sidecar_and_its_deferrals(released: Path) -> None:
-    shown = text(inspect(released / "stale.onnx.sigstore.json"))
-    for part in (
-        "signed with a key; key hint: sha256 ",
-        "the signature is not verified",
-        "a registry row, with all its model files",
-        "about: 1 file",
-        "  license: MIT",
-        "sidecar: stale.json",
-        f"describes: {'0' * 64}",
-        "deferred SID402: a test (ADR-1105)",
-    ):
-        assert part in shown
-
-
-def test_a_seed_attestation_says_what_the_seed_was_made_from(released: Path) -> None:
-    shown = text(inspect(released / "ens_seed1.onnx.provenance.sigstore.json"))
-    for part in (
-        "seed: 1",
-        "  num_codecs: 6",
-        "made from: corpus/clips.jsonl",
-        "made from: ens.json",
-        "with: ens_seed1.json",
-        "with: ens_seed_flip_PROMOTE.json",
-    ):
-        assert part in shown
-
-
-def test_the_provenance_of_somebody_elses_build_is_not_that_of_a_seed(
-    tmp_path: Path, key: KeyPair
-) -> None:
+def test_provenance_of_another_build_is_not_that_of_a_seed(path: Path, key: KeyPair) -> None:
     predicate = {
         "buildDefinition": {
             "buildType": "https://example.org/build",
@@ -78,61 +83,38 @@ def test_the_provenance_of_somebody_elses_build_is_not_that_of_a_seed(
         },
         "runDetails": {"builder": {"id": "https://example.org/builder"}},
     }
-    subject = {"name": "a.tar.gz", "digest": {"sha256": sha256(b"a")}}
-    claim_of = {"_type": "https://in-toto.io/Statement/v1", "subject": [subject]}
-    kind = {"predicateType": predicates.SLSA_PROVENANCE, "predicate": predicate}
-    path = tmp_path / "a.sigstore.json"
-    path.write_text(json.dumps(dsse_bundle(json.dumps(claim_of | kind).encode(), key)))
-    shown = text(inspect(path))
+    kind = predicates.SLSA_PROVENANCE
+    page = shown(path, of_statement(key, predicateType=kind, predicate=predicate))
     for part in (
         "statement: how a file was built (SLSA provenance)",
         "build type: https://example.org/build",
         "builder: https://example.org/builder",
         "made from: git+https://example.org/source",
     ):
-        assert part in shown
-    assert "seed" not in shown
+        assert part in page
+    assert "seed" not in page
 
 
-def test_a_summary_by_others_counts_no_deferrals(tmp_path: Path, key: KeyPair) -> None:
-    subject = {"name": "a.tar.gz", "digest": {"sha256": sha256(b"a")}}
-    claim_of = {"_type": "https://in-toto.io/Statement/v1", "subject": [subject]}
-    kind = {
-        "predicateType": predicates.SLSA_SUMMARY,
-        "predicate": {"verificationResult": "PASSED"},
-    }
-    path = tmp_path / "a.sigstore.json"
-    path.write_text(json.dumps(dsse_bundle(json.dumps(claim_of | kind).encode(), key)))
-    shown = text(inspect(path))
-    assert "result: PASSED" in shown
-    assert "deferred" not in shown
+def test_a_summary_of_another_project_counts_no_deferrals(path: Path, key: KeyPair) -> None:
+    predicate = {"verificationResult": "PASSED"}
+    bundle = of_statement(key, predicateType=predicates.SLSA_SUMMARY, predicate=predicate)
+    page = shown(path, bundle)
+    assert "result: PASSED" in page
+    assert "deferred" not in page
 
 
-def test_a_summary_says_what_passed_and_what_was_deferred(released: Path) -> None:
-    shown = text(inspect(released / "registry.json.vsa.sigstore.json"))
-    assert "result: PASSED" in shown
-    assert "deferred findings: 1" in shown
-    assert "from: 5 bundles" in shown
+def test_a_plain_signature_binds_only_the_bytes(path: Path, key: KeyPair) -> None:
+    page = shown(path, message_bundle(b"content", key))
+    assert f"signs the bytes of a file (sha256 {sha256(b'content')})" in page
+    assert "binds no name, license, external data or sidecar" in page
+    assert "not stated" in shown(path, message_bundle(b"content", key, digest=False))
 
 
-def test_a_plain_signature_says_what_it_does_not_bind(tmp_path: Path, key: KeyPair) -> None:
-    path = tmp_path / "m.sigstore.json"
-    path.write_text(json.dumps(message_bundle(b"content", key)))
-    shown = text(inspect(path))
-    assert f"signs the bytes of a file (sha256 {sha256(b'content')})" in shown
-    assert "binds no name, license, external data or sidecar" in shown
-    path.write_text(json.dumps(message_bundle(b"content", key, digest=False)))
-    assert "not stated" in text(inspect(path))
-
-
-def test_a_certificate_its_log_entry_and_its_timestamps_are_said(tmp_path: Path) -> None:
-    path = tmp_path / "m.sigstore.json"
-    path.write_text(json.dumps(instance().attest(b"{}", github(), log="v1", timestamps=1)))
+def test_a_certificate_is_shown_with_its_log_entry_and_timestamps(path: Path) -> None:
     with pytest.raises(InputError, match="_type"):
-        inspect(path)
+        shown(path, instance().attest(b"{}", github(), log="v1", timestamps=1))
     made = instance().sign_bytes(b"content", github(), log="v1", timestamps=1)
-    path.write_text(json.dumps(made))
-    shown = text(inspect(path))
+    page = shown(path, made)
     for part in (
         "signed with a certificate; the signature is not verified",
         "certificate: for https://github.com/lusoris/vmaf/.github/workflows/supply-chain.yml@refs/",
@@ -147,56 +129,53 @@ def test_a_certificate_its_log_entry_and_its_timestamps_are_said(tmp_path: Path)
         "timestamp: 2026-06-01 12:00:00 UTC",
         "  policy: 1.3.6.1.4.1.57264.2",
     ):
-        assert part in shown
-    assert "not a valid signing certificate" not in shown
+        assert part in page
+    assert "not a valid signing certificate" not in page
     value = inspection.as_json(inspect(path))
     extensions = {e["name"]: e["value"] for e in value["certificate"]["extensions"]}
     assert extensions["source repository ref"] == "refs/tags/v3.0.0"
-    assert value["logEntry"]["integratedTime"] == "2026-06-01T12:00:00Z"
-    assert value["logEntry"]["promised"] is True
-    assert value["logEntry"]["inclusionProof"]["origin"].startswith("rekor.simulated.test - ")
+    entry = value["logEntry"]
+    assert (entry["integratedTime"], entry["promised"]) == ("2026-06-01T12:00:00Z", True)
+    assert entry["inclusionProof"]["origin"].startswith("rekor.simulated.test - ")
     assert value["timestamps"][0]["time"] == "2026-06-01T12:00:00Z"
 
 
-@pytest.mark.parametrize(("value", "shown_as"), [(b"\x0c\x03foo", "foo"), (b"\x02\x01\x05", None)])
-def test_a_user_name_is_shown_as_a_name(tmp_path: Path, value: bytes, shown_as: str | None) -> None:
-    path = tmp_path / "m.sigstore.json"
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(b"\x0c\x03foo", "certificate: for foo\n"), (b"\x02\x01\x05", "its subject cannot be read")],
+)
+def test_a_user_name_is_shown_as_a_name(path: Path, value: bytes, expected: str) -> None:
     request = email("replaced", ISSUER)
     request.names = [x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.57264.1.7"), value)]
-    path.write_text(json.dumps(instance().sign_bytes(b"content", request)))
-    shown = text(inspect(path))
-    assert (f"certificate: for {shown_as}\n" in shown) == (shown_as is not None)
-    assert ("its subject cannot be read" in shown) == (shown_as is None)
+    page = shown(path, instance().sign_bytes(b"content", request))
+    assert expected in page
+    assert ("its subject cannot be read" in page) == (b"foo" not in value)
 
 
-def test_a_certificate_that_cannot_count_is_shown_with_the_reason(tmp_path: Path) -> None:
-    path = tmp_path / "m.sigstore.json"
+def test_a_certificate_that_is_not_valid_for_signing_is_shown_with_the_reason(path: Path) -> None:
     request = email("a\x1b[2J@example.org", ISSUER)
     request.claims[8] = "https://evil.test"
     made = instance().sign_bytes(b"content", request, log="v1", version="0.1")
     del made["verificationMaterial"]["tlogEntries"][0]["inclusionProof"]
-    path.write_text(json.dumps(made))
-    shown = text(inspect(path))
-    assert "not a valid signing certificate: its issuer is" in shown
-    assert "without an inclusion proof" in shown
-    assert "\x1b" not in shown
+    page = shown(path, made)
+    assert "not a valid signing certificate: its issuer is" in page
+    assert "without an inclusion proof" in page
+    assert "\x1b" not in page
     request.names, request.extensions = [], [(claim(9, "x", raw=True), False)]
     made = instance().sign_bytes(b"content", request, log="v1")
     material = made["verificationMaterial"]
     del material["tlogEntries"][0]["inclusionPromise"]
     material["timestampVerificationData"]["rfc3161Timestamps"] = [{"signedTimestamp": "AAAA"}]
-    path.write_text(json.dumps(made))
-    shown = text(inspect(path))
-    assert "certificate: for no subject" in shown
-    assert "not signed by the log" in shown
-    assert "timestamp: it cannot be read" in shown
+    page = shown(path, made)
+    assert "certificate: for no subject" in page
+    assert "not signed by the log" in page
+    assert "timestamp: it cannot be read" in page
     material["certificate"]["rawBytes"] = "AAAA"
-    path.write_text(json.dumps(made))
     with pytest.raises(InputError, match="its certificate: it is not"):
-        inspect(path)
+        shown(path, made)
 
 
-def test_a_statement_by_others_is_shown_as_it_was_signed(tmp_path: Path, key: KeyPair) -> None:
+def test_a_statement_of_another_type_is_shown_as_it_was_signed(path: Path, key: KeyPair) -> None:
     value = {
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [
@@ -206,39 +185,35 @@ def test_a_statement_by_others_is_shown_as_it_was_signed(tmp_path: Path, key: Ke
         "predicateType": "https://example.org/scan/v1",
         "extension": True,
     }
-    path = tmp_path / "m.sigstore.json"
-    path.write_text(json.dumps(dsse_bundle(json.dumps(value).encode(), key)))
-    shown = text(inspect(path))
-    assert f"about: 2 files\n  {'a' * 64}  (no name)\n  (not supported: gitCommit)  src" in shown
-    assert "\x1b" not in shown
+    page = shown(path, of_statement(key, **value))
+    assert f"about: 2 files\n  {'a' * 64}  (no name)\n  (not supported: gitCommit)  src" in page
+    assert "\x1b" not in page
     assert inspection.as_json(inspect(path))["statement"] == value
 
 
-def test_an_odd_hint_is_said(tmp_path: Path, key: KeyPair) -> None:
-    path = tmp_path / "m.sigstore.json"
+@pytest.mark.parametrize("hint", ["mine\x1b[2J", "AAAA", "%"])
+def test_a_hint_that_is_no_digest_is_quoted(path: Path, key: KeyPair, hint: str) -> None:
     value = message_bundle(b"content", key)
-    for hint in ("mine\x1b[2J", "AAAA", "%"):
-        value["verificationMaterial"] = {"publicKey": {"hint": hint}}
-        path.write_text(json.dumps(value))
-        shown = text(inspect(path))
-        assert "signed with a key; key hint: '" in shown
-        assert "\x1b" not in shown
+    value["verificationMaterial"] = {"publicKey": {"hint": hint}}
+    page = shown(path, value)
+    assert "signed with a key; key hint: '" in page
+    assert "\x1b" not in page
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("", "is empty"), ("{}", "mediaType is null"), ("[1]", "contains an array")],
+    [
+        ("", "is empty"),
+        ("{}", "mediaType is null"),
+        ("[1]", "contains an array"),
+        (None, "does not exist"),
+    ],
 )
-def test_what_is_no_bundle_is_an_error(tmp_path: Path, content: str, message: str) -> None:
-    path = tmp_path / "m.sigstore.json"
-    path.write_text(content)
+def test_a_malformed_bundle_is_an_error(path: Path, content: str | None, message: str) -> None:
+    if content is not None:
+        path.write_text(content)
     with pytest.raises(InputError, match=message):
         inspect(path)
-
-
-def test_a_bundle_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="does not exist"):
-        inspect(tmp_path / "none.sigstore.json")
 
 
 MEMBERS = [
@@ -249,12 +224,7 @@ MEMBERS = [
 hostile_values = st.recursive(
     st.none() | st.integers() | st.text(max_size=6),
     lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(MEMBERS),
-            inner,
-            max_size=4,
-        )
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(MEMBERS), inner, max_size=4)
     ),
     max_leaves=12,
 )
@@ -262,21 +232,14 @@ hostile_values = st.recursive(
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    predicate_type=st.sampled_from([*predicates.SCHEMAS, "https://example.org/\x1b[2J"]),
+    kind=st.sampled_from([*predicates.SCHEMAS, "https://example.org/\x1b[2J"]),
     predicate=st.dictionaries(st.text(max_size=4), values, max_size=2)
     | hostile_values.filter(lambda v: isinstance(v, dict)),
 )
-def test_no_predicate_whatever_breaks_the_page_or_the_terminal(
-    tmp_path: Path, key: KeyPair, predicate_type: str, predicate: Any
+def test_no_predicate_breaks_the_page_or_the_terminal(
+    path: Path, key: KeyPair, kind: str, predicate: Any
 ) -> None:
-    payload = {
-        "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{"name": "m\n\x1b.onnx", "digest": {"sha256": "a" * 64}}],
-        "predicateType": predicate_type,
-        "predicate": predicate,
-    }
-    path = tmp_path / "m.sigstore.json"
-    path.write_text(json.dumps(dsse_bundle(json.dumps(payload).encode(), key)))
-    result = inspect(path)
-    assert all(c.isprintable() for c in text(result).replace("\n", ""))
-    assert json.dumps(inspection.as_json(result))
+    subject = [{"name": "m\n\x1b.onnx", "digest": {"sha256": "a" * 64}}]
+    bundle = of_statement(key, subject=subject, predicateType=kind, predicate=predicate)
+    assert all(c.isprintable() for c in shown(path, bundle).replace("\n", ""))
+    assert json.dumps(inspection.as_json(inspect(path)))

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from junitparser import Error, Failure, JUnitXml, Skipped, TestCase, TestSuite
 
-from provenance.artifacts.registry import Classification
-from provenance.gate.finding import Report, RowResult, Verdict
+from provenance.gate.finding import Report
 from provenance.output import junit
-from tests.output.test_sarif import finding
+from tests.support import reports
 from tests.support.models import model
+from tests.support.reports import failed_row, finding, report_of
 from tests.support.repository import Repository
 
 
@@ -34,10 +34,6 @@ def suites(report: Report) -> dict[str, TestSuite]:
     return {suite.name: suite for suite in parsed(report)}
 
 
-def by_name(suite: TestSuite) -> dict[str, TestCase]:
-    return {test.name: test for test in suite}
-
-
 def result(test: TestCase) -> Any:
     (found,) = test.result
     return found
@@ -51,12 +47,12 @@ def test_a_clean_row_is_one_test_that_passed(full: Repository) -> None:
         assert (test.name, test.is_passed) == ("passed", True)
 
 
-def test_a_rule_that_found_something_is_a_test_that_failed(repository: Repository) -> None:
-    row = repository.add(opset=18)
-    row.pop("license")
-    found = by_name(suites(repository.save().check())["m"])
-    assert list(found) == ["ART310 opset-mismatch", "LIC201 license-missing"]
-    failure = result(found["ART310 opset-mismatch"])
+def test_a_rule_with_a_finding_is_a_test_that_failed(repository: Repository) -> None:
+    repository.add(opset=18).pop("license")
+    opset, license = suites(repository.save().check())["m"]
+    assert (opset.name, license.name) == ("ART310 opset-mismatch", "LIC201 license-missing")
+    assert opset.classname == "m"
+    failure = result(opset)
     assert isinstance(failure, Failure)
     assert failure.type == "ART310"
     assert failure.message == "`opset` is 18; m.onnx imports opset 17"
@@ -64,7 +60,6 @@ def test_a_rule_that_found_something_is_a_test_that_failed(repository: Repositor
         "model/registry.json:8:16: `opset` is 18; m.onnx imports opset 17\n"
         '  next: Write "opset": 17: provenance check --fix'
     )
-    assert found["ART310 opset-mismatch"].classname == "m"
 
 
 def test_findings_of_one_rule_about_one_row_are_one_test(repository: Repository) -> None:
@@ -74,24 +69,20 @@ def test_findings_of_one_rule_about_one_row_are_one_test(repository: Repository)
     assert result(test).text.count("next: ") == 2
 
 
-def test_what_is_deferred_is_skipped_with_the_reason(repository: Repository) -> None:
-    repository.add_sidecar(repository.add(), sha256="0" * 64)
-    repository.defer("SID402", ["m"], reason="until the retrain")
-    (test,) = suites(repository.save().check())["m"]
+def test_a_deferred_finding_is_skipped_with_the_reason(repository: Repository) -> None:
+    (test,) = suites(reports.with_deferral(repository))["m"]
     assert isinstance(result(test), Skipped)
-    assert result(test).message == "deferred: until the retrain (ADR-1105)"
+    assert result(test).message == f"deferred: {reports.REASON} (ADR-1105)"
     assert "describes other bytes" in result(test).text
 
 
-def test_a_warning_fails_nothing_and_is_written_down(repository: Repository) -> None:
-    repository.add_sidecar(repository.add_unclaimed(), sha256=None)
-    suite = suites(repository.save().check())["m"]
-    (test,) = suite
+def test_a_warning_is_the_output_of_a_test_that_passed(repository: Repository) -> None:
+    (test,) = suites(reports.with_warning(repository))["m"]
     assert test.is_passed
     assert "model/m.json:1:1: the sidecar has no `sha256`" in test.system_out
 
 
-def test_what_is_about_no_row_is_in_the_suite_of_the_registry(repository: Repository) -> None:
+def test_findings_about_no_row_are_in_the_suite_of_the_registry(repository: Repository) -> None:
     repository.add()
     repository.write("left.onnx", model(salt=9))
     repository.defer("SID402", ["m"])
@@ -102,27 +93,25 @@ def test_what_is_about_no_row_is_in_the_suite_of_the_registry(repository: Reposi
     }
 
 
-def properties(report: Report) -> dict[str, str]:
-    """Return the properties of the registry's suite."""
-    found: Any = suites(report)["model/registry.json"]
-    return {p.name: p.value for p in found.properties()}
+def test_the_registry_has_the_verdict_as_a_property(full: Repository) -> None:
+    def properties(report: Report) -> dict[str, str]:
+        found: Any = suites(report)["model/registry.json"]
+        return {p.name: p.value for p in found.properties()}
 
-
-def test_what_was_not_judged_is_a_property(full: Repository) -> None:
-    assert properties(full.check()).items() >= {("verdict", "verified")}
-    assert properties(full.check())["not judged"].startswith("signatures")
+    checked = properties(full.check())
+    assert checked["verdict"] == "verified"
+    assert checked["not judged"].startswith("signatures")
     judged = replace(full.released().verify(), not_judged=())
     assert properties(judged).keys() == {"verdict", "trust"}
 
 
-def test_nothing_to_verify_is_an_error_and_never_green(repository: Repository) -> None:
-    xml = parsed(repository.save().check())
+def test_an_empty_registry_is_an_error(repository: Repository) -> None:
+    xml = parsed(reports.empty(repository))
     assert xml.errors == 1
-    (suite,) = xml
-    assert any(isinstance(r, Error) for test in suite for r in test.result)
+    assert any(isinstance(r, Error) for suite in xml for test in suite for r in test.result)
 
 
-def test_rows_of_one_id_share_a_suite(repository: Repository) -> None:
+def test_rows_with_one_id_share_a_suite(repository: Repository) -> None:
     repository.add("m")
     repository.add("m", onnx="n.onnx")
     assert list(suites(repository.save().check())) == ["model/registry.json", "m"]
@@ -132,18 +121,16 @@ hostile = st.text(min_size=1, max_size=20)
 
 
 @given(hostile, hostile, hostile)
-def test_no_text_whatever_breaks_the_xml(id: str, message: str, path: str) -> None:
-    row = RowResult(id, path, 1, Classification.SMOKE, "MIT", Verdict.FAILED, ())
-    found = replace(finding(), row=id, message=message, path=path, help=message)
-    xml = parsed(Report(path, (row,), (found, replace(found, row=None))))
-    assert xml.failures == 2
+def test_no_text_breaks_the_xml(id: str, message: str, path: str) -> None:
+    found = finding(row=id, message=message, path=path, help=message)
+    report = report_of(found, replace(found, row=None), rows=(failed_row(id, path),))
+    assert parsed(report).failures == 2
 
 
 @pytest.mark.parametrize(
     "text", ["]]>", "<![CDATA[", "&x;", "\x00\x08\x0b\x1f", "\ufffe\uffff", "\udcff"]
 )
 def test_what_xml_forbids_is_escaped(text: str) -> None:
-    report = Report(text, (), (finding(message=text, path=text),))
-    failures = [r for suite in parsed(report) for test in suite for r in test.result]
-    assert len(failures) == 1
-    assert all(c.isprintable() or c == "\n" for c in failures[0].text)
+    xml = parsed(report_of(finding(message=text, path=text)))
+    (failure,) = [r for suite in xml for test in suite for r in test.result]
+    assert all(c.isprintable() or c == "\n" for c in failure.text)

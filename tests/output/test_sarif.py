@@ -16,12 +16,14 @@ import pytest
 from jsonschema import Draft4Validator
 
 from provenance.artifacts.documents.strict_json import Position
-from provenance.gate.finding import Finding, Report, Severity
+from provenance.gate.finding import Report
 from provenance.gate.rules import BY_CODE, CATALOGUE
 from provenance.output import sarif
 from provenance.output.sarif import fingerprints
+from tests.support import reports
 from tests.support.command import run_cli
 from tests.support.models import model
+from tests.support.reports import finding, report_of
 from tests.support.repository import Repository, full_repository
 
 SHA256_OF_SCHEMA = "c3b4bb2d6093897483348925aaa73af03b3e3f4bd4ca38cef26dcb4212a2682e"
@@ -47,54 +49,26 @@ def valid(report: Report, folder: str = "") -> Any:
     return run
 
 
-def fails(repository: Repository) -> Report:
-    repository.add_sidecar(repository.add(license=5, opset=18), sha256="0" * 64)
-    repository.rows.append({"own": 1})
-    repository.write("left over.onnx", model(salt=9))
-    report: Report = repository.save().check()
-    return report
+def physical(result: Any) -> Any:
+    return result["locations"][0]["physicalLocation"]
 
 
-def defers(repository: Repository) -> Report:
-    repository.add_sidecar(repository.add(), sha256="0" * 64)
-    repository.defer("SID402", ["m"], reason="until the retrain")
-    report: Report = repository.save().check()
-    return report
-
-
-def verifies(repository: Repository) -> Report:
-    repository.add_ensemble()
-    report: Report = repository.released().verify()
-    return report
-
-
-def is_unsigned(repository: Repository) -> Report:
-    repository.add()
-    report: Report = repository.save().verify()
-    return report
-
-
-def is_empty(repository: Repository) -> Report:
-    report: Report = repository.save().check()
-    return report
-
-
-@pytest.mark.parametrize("operation", [fails, defers, verifies, is_unsigned, is_empty])
+@pytest.mark.parametrize("make", reports.REPORTS)
 def test_every_report_fits_the_official_schema(
-    repository: Repository, operation: Callable[[Repository], Report]
+    repository: Repository, make: Callable[[Repository], Report]
 ) -> None:
-    report = operation(repository)
-    assert len(valid(report)["results"]) == len(report.findings)
-
-
-def test_the_schema_refuses_what_is_not_sarif(repository: Repository) -> None:
-    log = json.loads(sarif.render(is_empty(repository)))
-    log["runs"][0]["results"].append({"ruleId": "LIC201"})
-    assert not validator().is_valid(log)
+    report = make(repository)
+    results = valid(report)["results"]
+    assert len(results) == len(report.findings)
+    for found, result in zip(report.findings, results, strict=True):
+        assert (result["suppressions"] != []) is (found.deferred is not None)
+    invalid = json.loads(sarif.render(report))
+    invalid["runs"][0]["results"].append({"ruleId": "LIC201"})
+    assert not validator().is_valid(invalid)
 
 
 def test_the_catalogue_is_whole_and_fits_what_github_shows(repository: Repository) -> None:
-    driver = valid(is_empty(repository))["tool"]["driver"]
+    driver = valid(reports.empty(repository))["tool"]["driver"]
     assert [r["id"] for r in driver["rules"]] == [r.code for r in CATALOGUE]
     for rule in driver["rules"]:
         assert rule["name"] == BY_CODE[rule["id"]].slug
@@ -105,82 +79,71 @@ def test_the_catalogue_is_whole_and_fits_what_github_shows(repository: Repositor
         assert rule["help"]["markdown"].startswith(f"# {rule['id']} ")
         assert rule["defaultConfiguration"]["level"] in ("error", "warning")
         tags = rule["properties"]["tags"]
-        assert len(tags) <= 10
-        assert len(tags) == len(set(tags))
+        assert len(set(tags)) == len(tags) <= 10
 
 
-def test_a_result_names_its_rule_its_row_and_its_place(repository: Repository) -> None:
-    repository.add(opset=18)
-    run = valid(repository.save().check())
+def test_a_result_has_its_rule_row_and_location(repository: Repository) -> None:
+    run = valid(reports.with_error(repository))
     (result,) = run["results"]
     assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"] == "ART310"
     assert result["level"] == "error"
     assert result["message"]["text"] == (
         'm: `opset` is 18; m.onnx imports opset 17. Next: Write "opset": 17: provenance check --fix'
     )
-    (location,) = result["locations"]
-    assert location == {
-        "physicalLocation": {
-            "artifactLocation": {"uri": "model/registry.json", "uriBaseId": "%SRCROOT%"},
-            "region": {"startLine": 8, "startColumn": 16},
-        },
-        "logicalLocations": [{"name": "m", "fullyQualifiedName": "row/m", "kind": "row"}],
-    }
+    assert result["locations"] == [
+        {
+            "physicalLocation": {
+                "artifactLocation": {"uri": "model/registry.json", "uriBaseId": "%SRCROOT%"},
+                "region": {"startLine": 8, "startColumn": 16},
+            },
+            "logicalLocations": [{"name": "m", "fullyQualifiedName": "row/m", "kind": "row"}],
+        }
+    ]
     assert run["columnKind"] == "unicodeCodePoints"
     assert run["originalUriBaseIds"].keys() == {"%SRCROOT%"}
     assert "relatedLocations" not in result
 
 
-def test_the_file_that_a_finding_speaks_of_is_related(repository: Repository) -> None:
+def test_the_file_that_a_finding_is_about_is_related(repository: Repository) -> None:
     repository.add("m", sha256="0" * 64)
     (result,) = valid(repository.save().check())["results"]
     (related,) = result["relatedLocations"]
     assert related["physicalLocation"]["artifactLocation"]["uri"] == "model/m.onnx"
 
 
-def test_what_is_no_text_has_no_region(repository: Repository) -> None:
-    repository.write("left.onnx", model(salt=9))
-    repository.add()
-    (result,) = valid(repository.save().check())["results"]
-    assert "region" not in result["locations"][0]["physicalLocation"]
+def test_a_binary_file_has_no_region(repository: Repository) -> None:
+    (result,) = valid(reports.with_stray(repository))["results"]
+    assert "region" not in physical(result)
 
 
 def test_an_ensemble_is_a_logical_location(repository: Repository) -> None:
-    repository.add_ensemble(smoke=False)
-    manifest = json.loads(repository.path("ens.json").read_text())
-    repository.write("ens.json", manifest | {"ensemble_size": 9})
-    (result,) = valid(repository.save().check())["results"]
+    (result,) = valid(reports.with_ensemble_error(repository))["results"]
     assert result["locations"][0]["logicalLocations"] == [
         {"name": "ens", "fullyQualifiedName": "ensemble/ens", "kind": "ensemble"}
     ]
 
 
 def test_a_deferral_is_an_accepted_suppression_and_fails_nothing(repository: Repository) -> None:
-    (result,) = valid(defers(repository))["results"]
+    (result,) = valid(reports.with_deferral(repository))["results"]
+    justification = f"{reports.REASON} (ADR-1105)"
     assert result["level"] == "note"
     assert result["suppressions"] == [
-        {
-            "kind": "external",
-            "status": "accepted",
-            "justification": "until the retrain (ADR-1105)",
-        }
+        {"kind": "external", "status": "accepted", "justification": justification}
     ]
 
 
-def test_what_is_not_deferred_is_not_suppressed(repository: Repository) -> None:
-    assert all(r["suppressions"] == [] for r in valid(fails(repository))["results"])
-
-
-def test_what_was_not_judged_and_what_was_nothing_is_said(full: Repository) -> None:
+def test_a_notification_lists_what_was_not_judged(full: Repository) -> None:
     (invocation,) = valid(full.check())["invocations"]
     assert invocation["executionSuccessful"] is True
-    *_, said = invocation["toolExecutionNotifications"]
-    assert said["level"] == "note"
-    assert said["message"]["text"].startswith("Not judged: signatures")
-    (nothing,) = valid(is_empty(Repository(full.root / "none")))["invocations"]
-    assert nothing["executionSuccessful"] is False
-    assert nothing["exitCode"] == 3
-    assert nothing["toolExecutionNotifications"][-1]["level"] == "error"
+    last = invocation["toolExecutionNotifications"][-1]
+    assert last["level"] == "note"
+    assert last["message"]["text"].startswith("Not judged: signatures")
+
+
+def test_an_empty_registry_is_no_success(repository: Repository) -> None:
+    (invocation,) = valid(reports.empty(repository))["invocations"]
+    assert (invocation["executionSuccessful"], invocation["exitCode"]) == (False, 3)
+    assert invocation["toolExecutionNotifications"][-1]["level"] == "error"
 
 
 def test_paths_are_encoded_and_start_at_the_root_of_the_repository(repository: Repository) -> None:
@@ -188,26 +151,10 @@ def test_paths_are_encoded_and_start_at_the_root_of_the_repository(repository: R
     repository.add()
     (repository.root.parent / ".git").mkdir()
     root = repository.save().root
-    result = run_cli("check", "--format", "sarif", cwd=root)
-    (run,) = result.json["runs"]
-    where = run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
+    (run,) = run_cli("check", "--format", "sarif", cwd=root).json["runs"]
+    where = physical(run["results"][0])["artifactLocation"]
     assert where["uri"] == f"{root.name}/model/a%20b%231%25.onnx"
     assert run["automationDetails"]["id"] == f"onnx-provenance/{root.name}/model/registry.json/"
-
-
-def finding(**fields: Any) -> Finding:
-    known: dict[str, Any] = {
-        "code": "LIC201",
-        "slug": "license-missing",
-        "severity": Severity.ERROR,
-        "row": "m",
-        "path": "model/registry.json",
-        "position": Position(4, 5),
-        "message": "no `license`",
-        "help": "Add it.",
-        "about": "model/registry.json",
-    }
-    return Finding(**(known | fields))
 
 
 @pytest.mark.parametrize(
@@ -219,11 +166,10 @@ def finding(**fields: Any) -> Finding:
         ("##[error]x", "\\u0023#[error]x"),
     ],
 )
-def test_no_text_that_was_read_becomes_a_link_or_a_command(message: str, shown: str) -> None:
-    report = Report("model/registry.json", (), (finding(message=message),))
-    text = sarif.render(report)
+def test_text_from_files_becomes_neither_link_nor_command(message: str, shown: str) -> None:
+    report = report_of(finding(message=message))
     assert valid(report)["results"][0]["message"]["text"] == f"m: {shown}. Next: Add it."
-    assert "##[" not in text
+    assert "##[" not in sarif.render(report)
 
 
 @pytest.mark.parametrize(
@@ -235,29 +181,20 @@ def test_no_text_that_was_read_becomes_a_link_or_a_command(message: str, shown: 
     ],
 )
 def test_any_path_is_a_uri(path: str, location: dict[str, str]) -> None:
-    report = Report("r.json", (), (finding(path=path, about=path),))
-    (result,) = valid(report)["results"]
-    assert result["locations"][0]["physicalLocation"]["artifactLocation"] == location
-
-
-# fingerprints
-
-
-def marks(report: Report) -> dict[str, str]:
-    return {
-        result["partialFingerprints"][sarif.FINGERPRINT]: result["message"]["text"]
-        for result in valid(report)["results"]
-    }
+    (result,) = valid(report_of(finding(path=path, about=path)))["results"]
+    assert physical(result)["artifactLocation"] == location
 
 
 def test_fingerprints_survive_other_lines_another_order_and_other_digests(
     repository: Repository,
 ) -> None:
+    def marks(report: Report) -> set[str]:
+        return {r["partialFingerprints"][sarif.FINGERPRINT] for r in valid(report)["results"]}
+
     spoiled = full_repository(repository.root, repository.key)
     for row in spoiled.rows:
-        row.pop("license")
-        row["opset"] = 9
-        row["sha256"] = "0" * 64
+        del row["license"]
+        row |= {"opset": 9, "sha256": "0" * 64}
     before = marks(spoiled.save().check())
     assert len(before) == 10
     spoiled.rows.reverse()
@@ -266,7 +203,7 @@ def test_fingerprints_survive_other_lines_another_order_and_other_digests(
         row["sha256"] = "1" * 64
     spoiled.save()
     spoiled.registry.write_text("\n\n" + spoiled.registry.read_text())
-    assert marks(spoiled.check()).keys() == before.keys()
+    assert marks(spoiled.check()) == before
 
 
 def test_every_finding_has_a_fingerprint_of_its_own() -> None:
@@ -285,26 +222,14 @@ def test_every_finding_has_a_fingerprint_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("before", "after", "same"),
     [
-        (
-            "the row at line 4 already has the id 'm'",
-            "the row at line 12 already has the id 'm'",
-        ),
-        (f"the file is {'a' * 12}…", f"the file is {'b' * 12}…"),
-        ("it needs 1,024 bytes", "it needs 2,048 bytes"),
+        ("the row at line 4 has the id 'm'", "the row at line 12 has the id 'm'", True),
+        (f"the file is {'a' * 12}…", f"the file is {'b' * 12}…", True),
+        ("it needs 1,024 bytes", "it needs 2,048 bytes", True),
+        ("no row for the member 'seed1'", "no row for the member 'seed2'", False),
     ],
 )
-def test_a_fingerprint_leaves_out_what_changes_with_bytes_and_lines(
-    before: str, after: str
-) -> None:
-    one, other = (fingerprints([finding(message=text)]) for text in (before, after))
-    assert one == other
-
-
-def test_a_fingerprint_keeps_what_tells_members_apart() -> None:
-    one, other = (
-        fingerprints([replace(finding(), message=f"no row for the member 'seed{n}'")])
-        for n in (1, 2)
-    )
-    assert one != other
+def test_a_fingerprint_leaves_out_digests_and_numbers(before: str, after: str, same: bool) -> None:
+    one, other = (fingerprints([replace(finding(), message=text)]) for text in (before, after))
+    assert (one == other) is same

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever file onnxruntime opens for a model, the gate names, or it refuses the model.
+"""The gate names each file that onnxruntime opens for a model, or refuses the model.
 
-Both read protobuf, and protobuf's implementations differ at its edges. Here one tensor keeps its
-data in a file, and each part of the message that says so is written in every odd way.
+Implementations of protobuf differ at its edges. Here one tensor has its data in a file, and each
+part of the message that names the file is written in every unusual way.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ EXTERNAL: Final = "w.bin"
 SIZE: Final = 16
 
 Writer = Callable[[str, int, int, bytes | int], bytes]
-"""Writes one field: what it is called here, its number, its wire type, and its value."""
+"""Writes one field: its name here, its number, its wire type, and its value."""
 
 
 def varint(value: int, size: int = 1) -> bytes:
-    """In seven bits a byte, in `size` bytes at least."""
+    """Encode a number in at least `size` bytes."""
     out = bytearray()
     while value > 0x7F or len(out) + 1 < size:
         out.append(value & 0x7F | 0x80)
@@ -39,7 +39,7 @@ def varint(value: int, size: int = 1) -> bytes:
 def field(
     number: int, wire: int, value: bytes | int, *, high: int = 0, tag_size: int = 1, size: int = 1
 ) -> bytes:
-    """A field, with `high` added to its tag, tag and length in so many bytes at least."""
+    """Encode a field, with `high` added to its tag, and a least size of its tag and length."""
     tag = varint((number << 3 | wire) + high, tag_size)
     if isinstance(value, int):
         return tag + varint(value, size)
@@ -103,7 +103,7 @@ def is_located(value: int) -> Writer:
 
 
 def in_two_parts(name: str, number: int, wire: int, value: bytes | int) -> bytes:
-    """Protobuf merges a message that stands there twice: here the last field is a second part."""
+    """Write the graph in two parts, which protobuf merges: the last field is the second part."""
     if name != "graph":
         return plain(name, number, wire, value)
     assert isinstance(value, bytes)
@@ -115,7 +115,7 @@ def in_two_parts(name: str, number: int, wire: int, value: bytes | int) -> bytes
 
 
 def in_a_constant(size: int) -> Writer:
-    """The tensor is the value of a node, in two parts of which the last one names the file."""
+    """Make the tensor the value of a node, in two parts: the second one names the file."""
 
     def write(name: str, number: int, wire: int, value: bytes | int) -> bytes:
         if name != "graph":
@@ -137,8 +137,8 @@ def in_a_constant(size: int) -> Writer:
     return write
 
 
-def told(file: Path) -> set[str] | None:
-    """The files that the gate names, None where it refuses the model."""
+def named(file: Path) -> set[str] | None:
+    """Return the files that the gate names, or None if it refuses the model."""
     try:
         with file.open("rb", buffering=0) as stream:
             _, facts = read_onnx(stream, file.stat().st_size)
@@ -148,7 +148,7 @@ def told(file: Path) -> set[str] | None:
 
 
 def runs(file: Path) -> bool:
-    """Whether onnxruntime loads the model, for which it has to open the file."""
+    """Return whether onnxruntime loads the model, for which it has to open the file."""
     try:
         onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
     except Exception:
@@ -162,39 +162,37 @@ def model(tmp_path: Path) -> Path:
     return tmp_path / "m.onnx"
 
 
-@pytest.mark.parametrize("padding", [1, SMALL])
-def test_a_model_as_protobuf_writes_it_is_read_by_both(model: Path, padding: int) -> None:
-    model.write_bytes(written(plain, padding=padding))
-    assert runs(model)
-    assert told(model) == {EXTERNAL}
+padding = pytest.mark.parametrize("padding", [1, SMALL])
 
 
-@pytest.mark.parametrize("padding", [1, SMALL])
+@padding
 @pytest.mark.parametrize("how", ODD)
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_is_written_in_another_way_hides_no_file(
     model: Path, part: str, how: str, padding: int
 ) -> None:
     model.write_bytes(written(odd(part, ODD[how]), padding=padding))
-    names = told(model)
+    names = named(model)
     assert names is None or EXTERNAL in names or not runs(model)
 
 
-@pytest.mark.parametrize("padding", [1, SMALL])
+@padding
 @pytest.mark.parametrize("location", [0, 2, 1 + (1 << 32), 1 + (1 << 63), (1 << 64) - 1])
-def test_no_word_for_where_the_data_is_hides_a_file(
+def test_no_value_for_the_location_of_the_data_hides_a_file(
     model: Path, location: int, padding: int
 ) -> None:
     model.write_bytes(written(is_located(location), padding=padding))
-    names = told(model)
+    names = named(model)
     assert names is None or EXTERNAL in names or not runs(model)
 
 
-@pytest.mark.parametrize("padding", [1, SMALL])
+@padding
 @pytest.mark.parametrize(
-    "write", [in_two_parts, in_a_constant(0), in_a_constant(SMALL_TENSOR), in_a_constant(SMALL)]
+    "write", [plain, in_two_parts, *(in_a_constant(size) for size in (0, SMALL_TENSOR, SMALL))]
 )
-def test_a_message_in_two_parts_hides_no_file(model: Path, write: Writer, padding: int) -> None:
+def test_a_message_in_one_or_two_parts_is_read_by_both(
+    model: Path, write: Writer, padding: int
+) -> None:
     model.write_bytes(written(write, padding=padding))
-    assert told(model) == {EXTERNAL}
+    assert named(model) == {EXTERNAL}
     assert runs(model)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What models are fed: always the same, of the declared shape."""
+"""Inputs that models are run on: always the same, of the declared shape."""
 
 from __future__ import annotations
 
@@ -22,54 +22,56 @@ def fed(given: TensorSpec, mean: tuple[float, ...] = (), **settings: Any) -> Inp
     return made
 
 
+SIZES = {"H": 224, "x.3": 128, "x.1": 9}
+
+
 @pytest.mark.parametrize(
-    ("declared", "shape"),
+    ("declared", "configured", "shape"),
     [
-        ((), ()),
-        ((3,), (3,)),
-        ((0, 3), (0, 3)),
-        (("batch", 3, "H", "W"), (1, 3, 64, 64)),
-        ((None, None), (1, 64)),
-        ((-1, -1), (1, 64)),
+        ((), {}, ()),
+        ((3,), {}, (3,)),
+        ((0, 3), {}, (0, 3)),
+        (("batch", 3, "H", "W"), {}, (1, 3, 64, 64)),
+        ((None, None), {}, (1, 64)),
+        ((-1, -1), {}, (1, 64)),
+        (("batch", 3, "H", None), SIZES, (1, 3, 224, 128)),
     ],
 )
-def test_an_open_dimension_is_1_where_it_is_the_first_and_64_elsewhere(
-    declared: tuple[int | str | None, ...], shape: tuple[int, ...]
+def test_an_open_dimension_is_configured_or_1_if_it_is_the_first_and_64_elsewhere(
+    declared: tuple[int | str | None, ...], configured: dict[str, int], shape: tuple[int, ...]
 ) -> None:
-    assert fed(spec(*declared)).shape == shape
+    assert fed(spec(*declared), dimensions=configured).shape == shape
 
 
-def test_a_symbol_has_one_size_wherever_it_stands() -> None:
+def test_a_symbol_has_one_size_in_all_inputs() -> None:
     made = feed([spec("n", "m"), spec("m", "n", name="y")], RunSettings())
     assert [i.shape for i in made.inputs] == [(1, 64), (64, 1)]
     assert made.sizes == {"n": 1, "m": 64}
 
 
-def test_the_configuration_says_sizes_by_symbol_and_by_place() -> None:
-    sizes = {"H": 224, "x.3": 128, "x.1": 9}
-    assert fed(spec("batch", 3, "H", None), dimensions=sizes).shape == (1, 3, 224, 128)
-
-
 @pytest.mark.parametrize(
-    ("dtype", "fill"),
-    [("float", 0.5), ("float16", 0.5), ("bfloat16", 0.5), ("int64", 0), ("bool", 0), ("string", 0)],
+    ("dtype", "mean", "configured", "fill"),
+    [
+        *((dtype, (), {}, 0.5) for dtype in ("float", "float16", "bfloat16")),
+        *((dtype, (), {}, 0) for dtype in ("int64", "bool", "string")),
+        ("float", (7.0, 8.0), {}, (7.0, 8.0)),
+        ("float", (7.0,), {}, 0.5),
+        ("int64", (7.0, 8.0), {}, 0),
+        ("float", (7.0, 8.0), {"x": 3, "y": 4}, 3),
+        ("int32", (7.0, 8.0), {"x": 3, "y": 4}, 3),
+    ],
 )
-def test_floats_are_one_half_and_everything_else_is_zero(dtype: str, fill: float) -> None:
-    assert fed(spec(2, dtype=dtype)).fill == fill
+def test_an_input_is_filled_as_configured_or_with_the_mean_or_one_half_or_zero(
+    dtype: str, mean: tuple[float, ...], configured: dict[str, float], fill: Any
+) -> None:
+    assert fed(spec("batch", 2, dtype=dtype), mean, inputs=configured).fill == fill
 
 
-def test_the_mean_of_the_features_is_fed_to_the_first_input_where_it_fits() -> None:
+def test_only_the_first_input_gets_the_mean_of_the_features() -> None:
     both = [spec("batch", 2), spec("batch", 2, name="codec")]
     made = feed(both, RunSettings(), (7.0, 8.0))
     assert [i.fill for i in made.inputs] == [(7.0, 8.0), 0.5]
-    assert fed(spec("batch", 3), (7.0, 8.0)).fill == 0.5
-    assert fed(spec("batch", 2, dtype="int64"), (7.0, 8.0)).fill == 0
     assert fed(spec(), (7.0,)).fill == 0.5
-
-
-@pytest.mark.parametrize("dtype", ["float", "int32"])
-def test_the_configuration_says_what_an_input_is_filled_with(dtype: str) -> None:
-    assert fed(spec("batch", 2, dtype=dtype), (7.0, 8.0), inputs={"x": 3, "y": 4}).fill == 3
 
 
 @pytest.mark.parametrize(
@@ -80,18 +82,18 @@ def test_the_configuration_says_what_an_input_is_filled_with(dtype: str) -> None
         (TensorSpec("x", "float", None), "the graph declares no shape for its input 'x'"),
     ],
 )
-def test_what_cannot_be_fed_is_said(given: TensorSpec, why: str) -> None:
+def test_an_input_that_cannot_be_fed_is_an_error(given: TensorSpec, why: str) -> None:
     with pytest.raises(UnfeedableError, match=f"^{why}$"):
         fed(given)
 
 
-def test_open_dimensions_go_by_their_symbol_or_by_their_place() -> None:
+def test_open_dimensions_are_named_by_symbol_or_position() -> None:
     assert list(open_dimensions(spec("batch", 3, None, -1))) == ["batch", "x.2", "x.3"]
     assert list(open_dimensions(TensorSpec("x", "float", None))) == []
 
 
 def shapes(*given: TensorSpec, **settings: Any) -> list[list[tuple[int, ...]]]:
-    """The shapes of all inputs, by attempt."""
+    """Return the shapes of all inputs, by attempt."""
     return [[i.shape for i in f.inputs] for f in feeds(given, RunSettings(**settings))]
 
 
@@ -109,7 +111,7 @@ def test_a_dimension_that_has_a_size_keeps_it() -> None:
     assert {shape[1] for (shape,) in shapes(spec("batch", "n"), dimensions={"n": 9})} == {9}
 
 
-def test_no_input_is_tried_that_is_too_large() -> None:
+def test_inputs_that_are_too_large_are_not_tried() -> None:
     first, *others = shapes(spec("N", 5_000_000, "H"))
     assert math.prod(first[0]) > LARGEST
     assert others == [[(1, 5_000_000, 1)]]

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One model in one worker: what its process may do, and what is made of how it ends.
+"""One model in one worker: the limits of its process, and the outcome of how it ends.
 
-Where a model cannot be made to do something, a script takes the place of the worker.
+A script takes the place of the worker for what no model does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from provenance.runtime import listening, trial
 from provenance.runtime.feed import Feed, Input
 from provenance.runtime.run import Outcome, Run
 from provenance.runtime.settings import RunSettings
-from provenance.runtime.trial import Job, Runtime, environment
+from provenance.runtime.trial import Job, Runtime
 from tests.support import runnable
 
 FEED = Feed((Input("x", "float", (1, 6), 0.5),), {"batch": 1})
@@ -38,6 +38,7 @@ def say(text): os.write(answer, text.encode())
 """
 READY = 'say(\'{"stage": "ready", "version": "1.2"}\\n\')\n'
 LOADED = 'say(\'{"stage": "loaded"}\\n\')\n'
+DONE = 'say(\'{"stage": "done", "outputs": []}\\n\')\n'
 
 Attempt = Callable[..., Run]
 
@@ -55,7 +56,7 @@ def attempt(tmp_path: Path) -> Attempt:
 def pretend(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[str], None]:
-    """Puts a script in the place of the worker."""
+    """Return a function that replaces the worker with a script."""
 
     def pretend(script: str) -> None:
         path = tmp_path_factory.mktemp("worker") / "worker.py"
@@ -65,12 +66,15 @@ def pretend(
     return pretend
 
 
-def test_a_model_runs(attempt: Attempt) -> None:
+def test_a_model_runs_and_writes_no_file(attempt: Attempt, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     run = attempt(runnable.identity())
     (output,) = run.outputs
     assert (run.outcome, run.loaded, run.sizes) == (Outcome.RAN, True, {"batch": 1})
     assert (output.name, output.dtype, output.shape, output.nonfinite) == ("y", "float", (1, 6), 0)
     assert run.version[0].isdigit()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.onnx"]
+    assert resource.getrlimit(resource.RLIMIT_FSIZE) == before
 
 
 def test_a_model_that_cannot_be_fed_is_loaded(attempt: Attempt) -> None:
@@ -79,38 +83,40 @@ def test_a_model_that_cannot_be_fed_is_loaded(attempt: Attempt) -> None:
     assert (run.outcome, run.loaded, run.reason) == (Outcome.UNFED, True, "it is a sequence")
 
 
+NON_ZERO = "Non-zero status"
+
+
 @pytest.mark.parametrize(
-    ("recipe", "outcome", "loaded", "reason"),
+    ("recipe", "settings", "outcome", "loaded", "reason"),
     [
-        ("of-an-operator-that-nobody-has", Outcome.REFUSED, False, "Fatal error: com.example"),
-        ("for-a-batch-of-8", Outcome.REFUSED, True, "Non-zero status code returned while running"),
-        ("that-grows", Outcome.TOO_LARGE, True, "Non-zero status"),
-        ("of-four-tebibytes", Outcome.TOO_LARGE, True, "Non-zero status"),
+        ("of-an-operator-that-nobody-has", PATIENT, Outcome.REFUSED, False, "Fatal error: com.exa"),
+        ("for-a-batch-of-8", PATIENT, Outcome.REFUSED, True, f"{NON_ZERO} code returned while run"),
+        ("that-grows", PATIENT, Outcome.TOO_LARGE, True, NON_ZERO),
+        ("of-four-tebibytes", PATIENT, Outcome.TOO_LARGE, True, NON_ZERO),
+        ("that-hangs", QUICK, Outcome.TOO_LONG, True, ""),
+        ("that-hangs-on-constants", QUICK, Outcome.TOO_LONG, True, ""),
     ],
 )
-def test_how_a_run_ends(
-    attempt: Attempt, recipe: str, outcome: Outcome, loaded: bool, reason: str
+def test_a_run_ends_with_an_outcome_and_a_reason(
+    attempt: Attempt,
+    recipe: str,
+    settings: RunSettings,
+    outcome: Outcome,
+    loaded: bool,
+    reason: str,
 ) -> None:
-    run = attempt(runnable.RECIPES[recipe]())
+    run = attempt(runnable.RECIPES[recipe](), settings)
     assert (run.outcome, run.loaded) == (outcome, loaded), run
     assert run.reason.startswith(reason)
+    assert bool(run.reason) is bool(reason)
+    assert "onnxruntime_src" not in run.reason  # no place in the source of the runtime
+    if recipe == "for-a-batch-of-8":
+        assert "The input tensor cannot be reshaped to the requested shape" in run.reason
 
 
-@pytest.mark.parametrize("recipe", ["that-hangs", "that-hangs-on-constants"])
-def test_a_model_that_hangs_is_stopped(attempt: Attempt, recipe: str) -> None:
-    run = attempt(runnable.RECIPES[recipe](), QUICK)
-    assert (run.outcome, run.loaded, run.reason) == (Outcome.TOO_LONG, True, "")
-
-
-def test_a_file_that_is_not_there_does_not_load(attempt: Attempt) -> None:
+def test_a_missing_file_does_not_load(attempt: Attempt) -> None:
     run = attempt(job=replace(FED, model="other.onnx"))
     assert (run.outcome, run.loaded) == (Outcome.REFUSED, False)
-
-
-def test_a_message_of_the_runtime_holds_no_place_in_its_source(attempt: Attempt) -> None:
-    run = attempt(runnable.RECIPES["for-a-batch-of-8"]())
-    assert "onnxruntime_src" not in run.reason
-    assert "The input tensor cannot be reshaped to the requested shape" in run.reason
 
 
 @pytest.mark.parametrize(
@@ -138,44 +144,39 @@ def test_a_worker_that_does_not_answer(
     assert run.reason.startswith(reason)
 
 
-def test_a_flood_on_standard_error_is_read_and_thrown_away(
-    attempt: Attempt, pretend: Callable[[str], None]
-) -> None:
-    pretend(READY + "for _ in range(500): os.write(2, b'x' * 99_999 + b'\\n')\nsys.exit('last')")
-    assert attempt().reason == "exit 1: last"
+FLOOD = "for _ in range(500): os.write(2, b'x' * 99_999 + b'\\n')\nsys.exit('last')"
 
 
 @pytest.mark.parametrize(
-    "script", ["while True: os.write(2, b'x' * 65_536)", "os.close(answer); time.sleep(60)"]
+    ("script", "settings", "outcome"),
+    [
+        (READY + "while True: os.write(2, b'x' * 65_536)", QUICK, Outcome.TOO_LONG),
+        (READY + "os.close(answer); time.sleep(60)", QUICK, Outcome.TOO_LONG),
+        (READY + "while True: os.write(answer, b'x' * 65_536)", PATIENT, Outcome.CRASHED),
+        (READY + "while True: os.write(answer, b'[]\\n')", PATIENT, Outcome.CRASHED),
+        (READY + LOADED + "print('x' * 200_000)\n" + DONE, PATIENT, Outcome.RAN),
+        # Starting does not count as running.
+        ("time.sleep(1.2)\n" + READY + LOADED + DONE, QUICK, Outcome.RAN),
+        (READY + FLOOD, PATIENT, Outcome.CRASHED),
+        (READY + "sys.exit('x' * 100_000)", PATIENT, Outcome.CRASHED),
+    ],
 )
-def test_a_worker_that_does_not_end_is_stopped(
-    attempt: Attempt, pretend: Callable[[str], None], script: str
+def test_a_worker_can_neither_hang_nor_flood_the_gate(
+    attempt: Attempt,
+    pretend: Callable[[str], None],
+    script: str,
+    settings: RunSettings,
+    outcome: Outcome,
 ) -> None:
-    pretend(READY + script)
-    assert attempt(settings=QUICK).outcome is Outcome.TOO_LONG
+    pretend(script)
+    run = attempt(settings=settings)
+    assert run.outcome is outcome
+    if FLOOD in script:
+        assert run.reason == "exit 1: last"
+    assert len(run.reason) <= len("exit 1: ") + listening.LINE
 
 
-def test_a_line_of_any_length_is_shown_as_a_short_one(
-    attempt: Attempt, pretend: Callable[[str], None]
-) -> None:
-    pretend(READY + "sys.exit('x' * 100_000)")
-    assert len(attempt().reason) == len("exit 1: ") + listening.LINE
-
-
-@pytest.mark.parametrize("flood", ["b'x' * 65_536", "b'[]\\n'"])
-def test_an_answer_that_does_not_end_is_none(
-    attempt: Attempt, pretend: Callable[[str], None], flood: str
-) -> None:
-    pretend(READY + f"while True: os.write(answer, {flood})")
-    assert attempt().outcome is Outcome.CRASHED
-
-
-def test_standard_output_goes_nowhere(attempt: Attempt, pretend: Callable[[str], None]) -> None:
-    pretend(READY + LOADED + 'print(\'x\' * 200_000)\nsay(\'{"stage": "done", "outputs": []}\\n\')')
-    assert attempt().outcome is Outcome.RAN
-
-
-def test_what_a_worker_started_ends_with_it(
+def test_processes_that_a_worker_started_end_with_it(
     attempt: Attempt, pretend: Callable[[str], None], tmp_path: Path
 ) -> None:
     pid = tmp_path / "pid"
@@ -192,14 +193,14 @@ def test_what_a_worker_started_ends_with_it(
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process runs: one that nobody has waited for yet does not."""
+    """Return whether a process runs. A zombie, which was not waited for yet, does not."""
     try:
         return ") Z " not in Path(f"/proc/{pid}/stat").read_text()
     except FileNotFoundError:
         return False
 
 
-def test_a_worker_sees_nothing_of_the_gate(
+def test_a_worker_gets_only_its_job_and_a_clean_environment(
     attempt: Attempt,
     pretend: Callable[[str], None],
     tmp_path: Path,
@@ -224,17 +225,13 @@ json.dump({{
 """
         )
         attempt()
-    told = json.loads(seen.read_text())
+    found = json.loads(seen.read_text())
     unset = {"LC_CTYPE"}  # Python's own, in the C locale
-    assert told["env"].keys() - unset == {
-        "LD_LIBRARY_PATH",
-        "MALLOC_ARENA_MAX",
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-    }
-    assert len(told["fds"]) == 4  # the three standard ones and the answer
-    assert json.loads(told["stdin"])["model"] == "m.onnx"
-    assert (told["cwd"], told["session"], told["isolated"]) == (str(tmp_path), True, 1)
+    threads = {f"{name}_NUM_THREADS" for name in ("OMP", "OPENBLAS")}
+    assert found["env"].keys() - unset == {"LD_LIBRARY_PATH", "MALLOC_ARENA_MAX", *threads}
+    assert len(found["fds"]) == 4  # the three standard ones and the answer
+    assert json.loads(found["stdin"])["model"] == "m.onnx"
+    assert (found["cwd"], found["session"], found["isolated"]) == (str(tmp_path), True, 1)
 
 
 def test_the_limits_are_those_of_the_settings(
@@ -256,30 +253,25 @@ main(sys.argv[1:])
     assert attempt().reason == repr([(limit, limit) for limit in expected])
 
 
-def test_a_worker_cannot_write_a_file(attempt: Attempt, tmp_path: Path) -> None:
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    attempt(runnable.identity())
-    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.onnx"]
-    assert resource.getrlimit(resource.RLIMIT_FSIZE) == before
-
-
-def test_a_runtime_that_does_not_start_is_no_finding(
-    attempt: Attempt, pretend: Callable[[str], None]
+@pytest.mark.parametrize(
+    ("script", "message"),
+    [
+        ("sys.exit('ImportError: libonnxruntime.so')", "does not start: ImportError: lib"),
+        ("os.kill(os.getpid(), signal.SIGILL)", "does not start: SIGILL"),
+        ("say('hello\\n')", "does not start: its answer cannot be read"),
+    ],
+)
+def test_a_runtime_that_does_not_start_gives_no_verdict(
+    attempt: Attempt, pretend: Callable[[str], None], script: str, message: str
 ) -> None:
-    pretend("sys.exit('ImportError: libonnxruntime.so')")
-    with pytest.raises(UnavailableError, match=r"does not start: ImportError: lib") as raised:
+    pretend(script)
+    with pytest.raises(UnavailableError, match=message) as raised:
         attempt()
     assert raised.value.exit_code == 4
     assert "import onnxruntime" in (raised.value.help or "")
-    pretend("os.kill(os.getpid(), signal.SIGILL)")
-    with pytest.raises(UnavailableError, match="does not start: SIGILL"):
-        attempt()
-    pretend("say('hello\\n')")
-    with pytest.raises(UnavailableError, match="does not start: its answer cannot be read"):
-        attempt()
 
 
-def test_a_runtime_that_never_gets_ready_is_no_finding(
+def test_a_runtime_that_is_never_ready_gives_no_verdict(
     attempt: Attempt, pretend: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(trial, "START", 1)
@@ -288,14 +280,7 @@ def test_a_runtime_that_never_gets_ready_is_no_finding(
         attempt()
 
 
-def test_starting_does_not_count_as_running(
-    attempt: Attempt, pretend: Callable[[str], None]
-) -> None:
-    pretend("time.sleep(1.2)\n" + READY + LOADED + 'say(\'{"stage": "done", "outputs": []}\\n\')')
-    assert attempt(settings=QUICK).outcome is Outcome.RAN
-
-
-def test_a_run_can_be_called_off(tmp_path: Path, pretend: Callable[[str], None]) -> None:
+def test_a_run_can_be_cancelled(tmp_path: Path, pretend: Callable[[str], None]) -> None:
     pretend("time.sleep(60)")
     stop = threading.Event()
     stop.set()
@@ -304,7 +289,7 @@ def test_a_run_can_be_called_off(tmp_path: Path, pretend: Callable[[str], None])
 
 
 @pytest.mark.parametrize("package", ["onnxruntime", "numpy"])
-def test_without_the_extra_the_command_that_installs_it_is_named(
+def test_without_the_extra_the_error_names_the_command_that_installs_it(
     package: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     find = importlib.util.find_spec
@@ -314,28 +299,18 @@ def test_without_the_extra_the_command_that_installs_it_is_named(
     assert raised.value.help == "pip install 'onnx-provenance[run]'"
 
 
-def test_where_there_are_no_process_groups_nothing_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_models_are_run_only_on_posix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "name", "nt")
     with pytest.raises(UnavailableError, match="POSIX"):
         Runtime.find()
 
 
-def test_a_worker_needs_no_more_than_it_is_given() -> None:
-    assert environment().keys() <= {
-        "LD_LIBRARY_PATH",
-        "DYLD_LIBRARY_PATH",
-        "MALLOC_ARENA_MAX",
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-    }
-
-
-def test_text_of_others_becomes_one_short_printable_line() -> None:
+def test_text_of_a_worker_becomes_one_short_printable_line() -> None:
     assert listening.one_line("a\n\tb\x1b[2J\u202e c") == "a b [2J c"
     assert len(listening.one_line("x" * 1000)) == listening.LINE
 
 
-def test_the_package_that_the_worker_is_part_of_is_not_what_it_imports() -> None:
+def test_the_worker_does_not_import_the_package() -> None:
     text = trial.WORKER.read_text("utf-8")
     assert "import provenance" not in text
     assert "from provenance" not in text

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the worker does, in this process: without limits, which need one of their own."""
+"""The worker, in this process: without limits, which need a process of their own."""
 
 from __future__ import annotations
 
@@ -44,15 +44,9 @@ def outputs(said: Claim) -> list[tuple[Any, ...]]:
 @pytest.mark.parametrize(
     ("dtype", "fill", "nonfinite"),
     [
-        ("float", 0.5, 0),
-        ("double", 0.5, 0),
-        ("float16", 0.5, 0),
+        *((dtype, 0.5, 0) for dtype in ("float", "double", "float16")),
         ("bfloat16", 0.5, None),
-        ("int8", 0, None),
-        ("int64", 0, None),
-        ("uint16", 0, None),
-        ("bool", 0, None),
-        ("string", 0, None),
+        *((dtype, 0, None) for dtype in ("int8", "int64", "uint16", "bool", "string")),
     ],
 )
 @pytest.mark.parametrize("shape", [(), (0, 2), (1, 2)])
@@ -64,22 +58,19 @@ def test_an_input_of_each_type_goes_in_and_comes_out(
     assert outputs(said) == [(dtype, list(shape), nonfinite)]
 
 
-def test_one_value_for_each_last_place() -> None:
+def test_an_array_has_one_value_for_each_last_index() -> None:
     made = worker.array(given(shape=(2, 3), fill=[1, 2.5, 3]))
     assert made.tolist() == [[1, 2.5, 3]] * 2
-
-
-def test_bfloat16_is_the_upper_half_of_a_float() -> None:
-    (bits,) = worker.array(given("bfloat16", (1,), 0.5)).tolist()
+    (bits,) = worker.array(given("bfloat16", (1,), 0.5)).tolist()  # the upper half of a float
     assert numpy.array([bits << 16], numpy.uint32).view(numpy.float32).tolist() == [0.5]
 
 
-def test_elements_that_are_not_finite_are_counted(tmp_path: Path) -> None:
-    content = runnable.RECIPES["gives-nan"]()
-    assert outputs(attempt(tmp_path, content, given())) == [("float", [1, 6], 6)]
-    assert outputs(attempt(tmp_path, content, given(fill=-1))) == [("float", [1, 6], 0)]
-    some = given(fill=[-1, -1, -1, -1, 1, 1])
-    assert outputs(attempt(tmp_path, content, some)) == [("float", [1, 6], 2)]
+@pytest.mark.parametrize(("fill", "nonfinite"), [(0.5, 6), (-1, 0), ([-1, -1, -1, -1, 1, 1], 2)])
+def test_elements_that_are_not_finite_are_counted(
+    tmp_path: Path, fill: Any, nonfinite: int
+) -> None:
+    said = attempt(tmp_path, runnable.RECIPES["gives-nan"](), given(fill=fill))
+    assert outputs(said) == [("float", [1, 6], nonfinite)]
 
 
 def test_a_sequence_that_comes_out_has_neither_type_nor_shape(tmp_path: Path) -> None:
@@ -87,7 +78,7 @@ def test_a_sequence_that_comes_out_has_neither_type_nor_shape(tmp_path: Path) ->
     assert worker.describe([1, 2]) == (None, None, None)
 
 
-def test_a_model_may_be_loaded_only(tmp_path: Path) -> None:
+def test_a_model_may_be_loaded_without_running(tmp_path: Path) -> None:
     said = attempt(tmp_path, runnable.of_a_sequence(), load_only=True)
     assert said == [("loaded", {}), ("done", {"outputs": None})]
 
@@ -99,7 +90,7 @@ def test_a_model_may_be_loaded_only(tmp_path: Path) -> None:
         ("for-a-batch-of-8", ["loaded", "failed"], "cannot be reshaped"),
     ],
 )
-def test_what_the_runtime_raises_is_said(
+def test_an_error_of_the_runtime_is_passed_on(
     tmp_path: Path, recipe: str, stages: list[str], message: str
 ) -> None:
     said = attempt(tmp_path, runnable.RECIPES[recipe](), given())
@@ -109,37 +100,36 @@ def test_what_the_runtime_raises_is_said(
 
 
 @pytest.mark.parametrize("shape", [(2**62,), (2**40, 2**40), (2**45, 0, 2**45, 2**62)])
-def test_an_input_that_no_memory_holds_is_no_crash(tmp_path: Path, shape: tuple[int, ...]) -> None:
+def test_an_input_larger_than_memory_is_a_failure(tmp_path: Path, shape: tuple[int, ...]) -> None:
     said = attempt(tmp_path, runnable.identity(shape=shape, gives=None), given(shape=shape))
     assert said[-1][0] == "failed"
     assert said[-1][1]["memory"] is (0 not in shape)
 
 
-def test_a_message_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_model: str) -> Any:
-        raise ValueError("long " * 10_000)
-
-    monkeypatch.setattr(worker, "load", fail)
-    assert len(attempt(tmp_path, b"")[0][1]["message"]) == worker.MESSAGE
-
-
-def test_an_exception_without_words_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("error", "memory", "message"),
+    [
+        (ValueError("long " * 10_000), False, ("long " * 10_000)[: worker.MESSAGE]),
+        (MemoryError(), True, "MemoryError"),
+    ],
+)
+def test_an_exception_is_described_by_its_message_or_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, memory: bool, message: str
 ) -> None:
     def fail(_model: str) -> Any:
-        raise MemoryError
+        raise error
 
     monkeypatch.setattr(worker, "load", fail)
-    assert attempt(tmp_path, b"") == [("failed", {"memory": True, "message": "MemoryError"})]
+    assert attempt(tmp_path, b"") == [("failed", {"memory": memory, "message": message})]
 
 
-def test_a_file_in_the_runtimes_own_format_is_not_read_as_one(tmp_path: Path) -> None:
+def test_the_own_format_of_the_runtime_is_not_read(tmp_path: Path) -> None:
     said = attempt(tmp_path, b"\x1c\x00\x00\x00ORTM" + bytes(64), given())
     assert said[0][0] == "failed"
     assert "protobuf" in said[0][1]["message"].lower()
 
 
-def test_the_job_comes_from_standard_input_and_the_answer_goes_to_its_pipe(
+def test_the_job_is_read_from_standard_input_and_the_answer_written_to_a_pipe(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "m.onnx").write_bytes(runnable.identity())
@@ -160,7 +150,7 @@ def test_the_job_comes_from_standard_input_and_the_answer_goes_to_its_pipe(
     assert sys.path[-1] == "/nowhere"
 
 
-def test_a_worker_whose_gate_is_gone_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_ends_after_its_gate(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     worker.end_with(os.getppid())
     with pytest.raises(SystemExit, match="the gate has ended"):
@@ -183,9 +173,7 @@ def test_limits_are_lowered_and_never_raised(monkeypatch: pytest.MonkeyPatch) ->
     assert set_to[resource.RLIMIT_AS] == (1000, 1000)
 
 
-def test_a_limit_that_linux_refuses_is_no_limit_to_go_on_with(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_limit_that_linux_refuses_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_kind: int, _pair: tuple[int, int]) -> None:
         raise ValueError("refused")
 
