@@ -51,15 +51,19 @@ class Consumer:
     folder: Path
     published: TwoReleases
 
-    def take(self, release: Path, *names: str) -> None:
-        self.folder.mkdir(exist_ok=True)
-        for name in names:
-            shutil.copy(release / name, self.folder / name)
+    @property
+    def state(self) -> Path:
+        return self.folder.parent / "seen.json"
 
-    def take_row(self, release: Path, id: str) -> None:
-        found = [p.name for p in release.glob(f"{id}.*")]
-        assert found
-        self.take(release, *found)
+    def take(self, month: str, *names: str) -> None:
+        for name in names:
+            shutil.copy(getattr(self.published, month) / name, self.folder / name)
+
+    def take_row(self, month: str, id: str, *, summary: str = "") -> None:
+        """Take the files of a row, and the release summary of another month."""
+        self.take(month, *(p.name for p in getattr(self.published, month).glob(f"{id}.*")))
+        if summary:
+            self.take(summary, SUMMARY)
 
     def verify(self, id: str, **options: Any) -> Report:
         trust = trust_from_keys([self.published.key.public])
@@ -67,285 +71,229 @@ class Consumer:
             self.folder / f"{id}.onnx", trust, **({"today": RELEASED_IN_MAY} | options)
         )
 
+    def use(self, month: str) -> list[str]:
+        """Verify the row `changed` of one release, and remember the release."""
+        self.take_row(month, "changed", summary=month)
+        return codes(self.verify("changed", state=self.state))
+
 
 @pytest.fixture
 def consumer(tmp_path: Path, published: TwoReleases) -> Consumer:
+    (tmp_path / "downloads").mkdir()
     return Consumer(tmp_path / "downloads", published)
 
 
-def said(report: Report) -> list[tuple[str, str]]:
-    return [(f.code, f.message) for f in report.failing]
+@pytest.fixture
+def released(repository: Repository) -> Repository:
+    """One smoke row, released."""
+    repository.add("m")
+    return repository.released()
 
 
-@pytest.mark.parametrize("id", ["changed", "relicensed", "kept"])
-@pytest.mark.parametrize("month", ["march", "may"])
-def test_the_parts_of_one_release_fit(consumer: Consumer, id: str, month: str) -> None:
-    release = getattr(consumer.published, month)
-    consumer.take_row(release, id)
-    consumer.take(release, SUMMARY)
-    assert said(consumer.verify(id, require=SUMMARISED)) == []
+def codes(report: Report) -> list[str]:
+    return [f.code for f in report.failing]
 
 
-def test_a_row_that_did_not_change_is_part_of_both_releases(consumer: Consumer) -> None:
-    consumer.take_row(consumer.published.march, "kept")
-    consumer.take(consumer.published.may, SUMMARY)
-    assert said(consumer.verify("kept", require=SUMMARISED)) == []
+# --- mix and match ---
 
 
-def test_an_old_row_in_a_new_release_is_refused(consumer: Consumer) -> None:
-    consumer.take_row(consumer.published.march, "changed")
-    consumer.take(consumer.published.may, SUMMARY)
-    ((code, message),) = said(consumer.verify("changed", require=SUMMARISED))
-    assert code == "USE006"
-    assert f"; in the release of {MAY} it is " in message
-
-
-def test_a_row_under_a_former_license_is_refused_in_a_new_release(consumer: Consumer) -> None:
-    consumer.take_row(consumer.published.march, "relicensed")
-    consumer.take(consumer.published.may, SUMMARY)
-    ((code, message),) = said(consumer.verify("relicensed", require=SUMMARISED))
-    assert code == "USE006"
-    assert f"is not a bundle of the release of {MAY}, although the model files" in message
+@pytest.mark.parametrize(
+    ("id", "month", "summary", "message"),
+    [
+        *((id, m, m, "") for id in ("changed", "relicensed", "kept") for m in ("march", "may")),
+        ("kept", "march", "may", ""),
+        ("changed", "march", "may", f"; in the release of {MAY} it is "),
+        (
+            "relicensed",
+            "march",
+            "may",
+            f"is not a bundle of the release of {MAY}, although the model files",
+        ),
+        ("changed", "may", "march", f"; in the release of {MARCH} it is "),
+    ],
+)
+def test_a_row_must_be_part_of_the_release(
+    consumer: Consumer, id: str, month: str, summary: str, message: str
+) -> None:
+    consumer.take_row(month, id, summary=summary)
+    report = consumer.verify(id, require=SUMMARISED)
+    assert codes(report) == (["USE006"] if message else [])
+    assert all(message in f.message for f in report.failing)
 
 
 def test_new_bytes_with_an_old_bundle_are_refused(consumer: Consumer) -> None:
-    consumer.take_row(consumer.published.may, "changed")
-    consumer.take(consumer.published.march, f"changed.onnx{SUFFIX}")
-    consumer.take(consumer.published.may, SUMMARY)
-    codes = [code for code, _ in said(consumer.verify("changed", require=SUMMARISED))]
-    assert codes == ["SIG605", "ATT704"]  # the bytes and the sidecar; the release is a consequence
-
-
-def test_an_old_summary_over_new_files_is_refused(consumer: Consumer) -> None:
-    consumer.take_row(consumer.published.may, "changed")
-    consumer.take(consumer.published.march, SUMMARY)
-    ((code, message),) = said(consumer.verify("changed", require=SUMMARISED))
-    assert code == "USE006"
-    assert f"; in the release of {MARCH} it is " in message
+    consumer.take_row("may", "changed", summary="may")
+    consumer.take("march", f"changed.onnx{SUFFIX}")
+    # The bytes and the sidecar; that the release is another one is a consequence.
+    assert codes(consumer.verify("changed", require=SUMMARISED)) == ["SIG605", "ATT704"]
 
 
 def test_a_row_that_a_release_does_not_have_is_refused(consumer: Consumer, tmp_path: Path) -> None:
     other = Repository(tmp_path / "other", consumer.published.key)
     other.add_sidecar(other.add("new", smoke=False))
     other.released()
-    consumer.take(other.models, "new.onnx", "new.json")
-    consumer.take(other.root / "bundles", f"new.onnx{SUFFIX}")
-    consumer.take(consumer.published.may, SUMMARY)
-    ((code, message),) = said(consumer.verify("new", require=SUMMARISED))
-    assert code == "USE006"
-    assert f"new.onnx is not part of the release of {MAY}" in message
+    for path in (*other.models.glob("new.*"), *(other.root / "bundles").glob("new.*")):
+        shutil.copy(path, consumer.folder)
+    consumer.take("may", SUMMARY)
+    report = consumer.verify("new", require=SUMMARISED)
+    assert codes(report) == ["USE006"]
+    assert f"new.onnx is not part of the release of {MAY}" in report.failing[0].message
 
 
 def test_unsigned_weights_are_not_also_reported_as_another_release(consumer: Consumer) -> None:
-    consumer.take_row(consumer.published.may, "kept")
-    consumer.take(consumer.published.may, SUMMARY)
-    (consumer.folder / "kept.int8.onnx").write_bytes(
-        (consumer.folder / "kept.onnx").read_bytes()[:-4]
-    )
-    codes = {code for code, _ in said(consumer.verify("kept", require=SUMMARISED))}
-    assert "USE006" not in codes
-    assert codes
+    consumer.take_row("may", "kept", summary="may")
+    (consumer.folder / "kept.int8.onnx").write_bytes(model(salt=3))
+    assert codes(consumer.verify("kept", require=SUMMARISED)) == ["ATT702"]
 
 
-def test_an_old_release_is_refused_after_a_new_one(consumer: Consumer, tmp_path: Path) -> None:
-    state = tmp_path / "seen.json"
-    assert said(with_release(consumer, "may", state)) == []
-    ((code, message),) = said(with_release(consumer, "march", state))
-    assert code == "USE008"
-    assert f"the release of {MARCH} of {PROJECT} is older than the release of {MAY}" in message
-    assert said(with_release(consumer, "may", state)) == []
+# --- rollback ---
 
 
-def test_releases_may_follow_each_other(consumer: Consumer, tmp_path: Path) -> None:
-    state = tmp_path / "seen.json"
+def test_an_old_release_is_refused_after_a_new_one(consumer: Consumer) -> None:
     for month in ("march", "march", "may", "may"):
-        assert said(with_release(consumer, month, state)) == []
+        assert consumer.use(month) == []
+    assert consumer.use("march") == ["USE008"]
+    report = consumer.verify("changed", state=consumer.state)
+    message = f"the release of {MARCH} of {PROJECT} is older than the release of {MAY}"
+    assert message in report.failing[0].message
+    assert consumer.use("may") == []
 
 
-def test_what_was_refused_is_not_remembered(consumer: Consumer, tmp_path: Path) -> None:
-    state = tmp_path / "seen.json"
-    consumer.take_row(consumer.published.march, "changed")
-    consumer.take(consumer.published.may, SUMMARY)
-    assert said(consumer.verify("changed", state=state)) != []
-    assert not state.exists()
-    assert said(with_release(consumer, "march", state)) == []
+def test_an_old_summary_over_new_files_is_also_a_rollback(consumer: Consumer) -> None:
+    consumer.use("may")
+    consumer.take("march", SUMMARY)
+    assert codes(consumer.verify("changed", state=consumer.state)) == ["USE006", "USE008"]
 
 
-def test_an_old_summary_over_new_files_is_also_a_rollback(
-    consumer: Consumer, tmp_path: Path
-) -> None:
-    state = tmp_path / "seen.json"
-    with_release(consumer, "may", state)
-    consumer.take(consumer.published.march, SUMMARY)
-    codes = [code for code, _ in said(consumer.verify("changed", state=state))]
-    assert codes == ["USE006", "USE008"]
+def test_a_refused_release_is_not_remembered(consumer: Consumer) -> None:
+    consumer.take_row("march", "changed", summary="may")
+    assert codes(consumer.verify("changed", state=consumer.state)) != []
+    assert not consumer.state.exists()
+    assert consumer.use("march") == []
 
 
-@pytest.mark.parametrize("salt", range(6))  # of each, the digest may be above or below
-def test_a_release_of_the_same_moment_is_refused(
-    consumer: Consumer, tmp_path: Path, salt: int
-) -> None:
-    state = tmp_path / "seen.json"
-    with_release(consumer, "may", state)
-    consumer.take_row(consumer.published.march, "changed")
-    consumer.take(consumer.published.march, SUMMARY)
+@pytest.mark.parametrize("salt", range(6))  # the digest of some is above, of others below
+def test_another_release_of_the_same_time_is_refused(consumer: Consumer, salt: int) -> None:
+    consumer.use("may")
+    consumer.take_row("march", "changed", summary="march")
     key = consumer.published.key
     sign_again(consumer.folder / SUMMARY, key, timeVerified=MAY, slsaVersion=f"1.{salt}")
-    ((code, message),) = said(consumer.verify("changed", state=state))
-    assert code == "USE009"
-    assert f"another release of {PROJECT} with the same time, {MAY}, was used before" in message
+    report = consumer.verify("changed", state=consumer.state)
+    assert codes(report) == ["USE009"]
+    message = f"another release of {PROJECT} with the same time, {MAY}, was used before"
+    assert message in report.failing[0].message
 
 
-def test_a_release_that_becomes_old_while_it_is_read_is_refused(
-    consumer: Consumer, tmp_path: Path
-) -> None:
-    state = tmp_path / "seen.json"
+def test_a_release_that_becomes_old_while_it_is_read_is_refused(consumer: Consumer) -> None:
     newer = release_of(read_bundle("s", (consumer.published.may / SUMMARY).read_bytes()))
+    row = RowResult("m", "m.onnx", 1, Classification.PRODUCTION, "MIT", Verdict.VERIFIED, ())
     with ThreadPoolExecutor(1) as pool:
-        with rollback_state.opened(state) as opened:  # as another process that is judging
-            march = pool.submit(with_release, consumer, "march", state)
+        with rollback_state.opened(consumer.state) as opened:  # as another process that is judging
+            march = pool.submit(consumer.use, "march")
             with pytest.raises(TimeoutError):
                 march.result(0.3)
-            opened.record(said_to_verify(), newer)
-        assert [code for code, _ in said(march.result(10))] == ["USE008"]
+            opened.record(Report("m.onnx", (row,), ()), newer)
+        assert march.result(10) == ["USE008"]
 
 
-def said_to_verify() -> Report:
-    row = RowResult("m", "m.onnx", 1, Classification.PRODUCTION, "MIT", Verdict.VERIFIED, ())
-    return Report("m.onnx", (row,), ())
+def test_a_state_file_serves_a_whole_registry(released: Repository, key: KeyPair) -> None:
+    state = released.root.parent / "seen.json"
+    options = VerifyOptions(state=state)
+    assert codes(verify(released.config, options)) == []
+    remembered = state.read_bytes()
+    sign_again(released.root / "bundles" / SUMMARY, key, timeVerified=MARCH)
+    assert codes(verify(released.config, options)) == ["USE008"]
+    assert state.read_bytes() == remembered
 
 
-def with_release(consumer: Consumer, month: str, state: Path) -> Report:
-    release = getattr(consumer.published, month)
-    consumer.take_row(release, "changed")
-    consumer.take(release, SUMMARY)
-    return consumer.verify("changed", state=state)
-
-
-@pytest.mark.parametrize(("days", "refused"), [(63, False), (62, True), (1, True)])
-def test_the_day_on_which_a_release_is_too_old(
-    consumer: Consumer, days: int, refused: bool
+@pytest.mark.parametrize(
+    ("month", "days", "today", "refused"),
+    [
+        ("march", 63, "2026-05-04", False),
+        ("march", 62, "2026-05-04", True),
+        ("march", 1, "2026-05-04", True),
+        ("may", 9, "2026-05-03", False),
+        ("may", 9, "2026-05-02", True),
+    ],
+)
+def test_a_release_that_is_too_old_or_yet_to_come_is_refused(
+    consumer: Consumer, month: str, days: int, today: str, refused: bool
 ) -> None:
-    consumer.take_row(consumer.published.march, "kept")
-    consumer.take(consumer.published.march, SUMMARY)  # 63 days before
+    consumer.take_row(month, "kept", summary=month)
     require = Require(max_age=datetime.timedelta(days=days))
-    codes = [code for code, _ in said(consumer.verify("kept", require=require))]
-    assert codes == (["USE007"] if refused else [])
+    report = consumer.verify("kept", require=require, today=datetime.date.fromisoformat(today))
+    assert codes(report) == (["USE007"] if refused else [])
 
 
-@pytest.mark.parametrize(("today", "refused"), [("2026-05-03", False), ("2026-05-02", True)])
-def test_a_release_that_is_yet_to_come_is_refused(
-    consumer: Consumer, today: str, refused: bool
-) -> None:
-    consumer.take_row(consumer.published.may, "kept")
-    consumer.take(consumer.published.may, SUMMARY)
-    report = consumer.verify(
-        "kept",
-        require=Require(max_age=datetime.timedelta(days=9)),
-        today=datetime.date.fromisoformat(today),
-    )
-    assert [code for code, _ in said(report)] == (["USE007"] if refused else [])
+# --- which summary counts ---
 
 
-def test_a_summary_that_lies_elsewhere_is_named(consumer: Consumer) -> None:
-    consumer.take_row(consumer.published.march, "changed")
-    summary = consumer.published.may / SUMMARY
-    assert [c for c, _ in said(consumer.verify("changed", summary=summary))] == ["USE006"]
-    fits = consumer.published.march / SUMMARY
-    assert said(consumer.verify("changed", summary=fits)) == []
+def test_a_summary_that_lies_elsewhere_can_be_named(consumer: Consumer, tmp_path: Path) -> None:
+    consumer.take_row("march", "changed")
+    found = {m: getattr(consumer.published, m) / SUMMARY for m in ("march", "may")}
+    assert codes(consumer.verify("changed", summary=found["may"])) == ["USE006"]
+    assert codes(consumer.verify("changed", summary=found["march"])) == []
+    with pytest.raises(InputError, match=r"release summary .* does not exist"):
+        consumer.verify("changed", summary=tmp_path / "none")
 
 
-def test_of_two_summaries_one_has_to_be_named(consumer: Consumer) -> None:
-    consumer.take_row(consumer.published.may, "changed")
-    consumer.take(consumer.published.may, SUMMARY)
+def test_of_several_summaries_one_must_be_named(consumer: Consumer) -> None:
+    consumer.take_row("may", "changed", summary="may")
     shutil.copy(consumer.folder / SUMMARY, consumer.folder / "other.json.vsa.sigstore.json")
     with pytest.raises(InputError, match="several release summaries"):
         consumer.verify("changed", require=SUMMARISED)
 
 
-def test_a_summary_beside_the_bundle_is_found_elsewhere_too(consumer: Consumer) -> None:
-    consumer.take(consumer.published.may, "changed.onnx")
+def test_a_summary_beside_a_bundle_that_lies_elsewhere_is_found(consumer: Consumer) -> None:
+    consumer.take("may", "changed.onnx")
     bundle = consumer.published.may / f"changed.onnx{SUFFIX}"
-    assert said(consumer.verify("changed", bundle=bundle, require=SUMMARISED)) == []
+    assert codes(consumer.verify("changed", bundle=bundle, require=SUMMARISED)) == []
 
 
-def test_a_summary_that_cannot_be_read_is_no_answer(consumer: Consumer, tmp_path: Path) -> None:
-    consumer.take_row(consumer.published.may, "changed")
-    with pytest.raises(InputError, match=r"release summary .* does not exist"):
-        consumer.verify("changed", summary=tmp_path / "none")
-
-
-def test_a_folder_of_too_many_files_is_not_searched(
+def test_a_folder_that_cannot_be_searched_is_an_error(
     consumer: Consumer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    consumer.take_row(consumer.published.may, "changed")
+    def refuse(path: object) -> list[str]:
+        raise PermissionError(13, "Permission denied")
+
+    consumer.take_row("may", "changed")
     monkeypatch.setattr("provenance.artifacts.limits.FOLDER_ENTRIES", 2)
     with pytest.raises(InputError, match="more than 2 files") as caught:
         consumer.verify("changed", require=SUMMARISED)
     assert caught.value.help == "Name the release summary: --summary FILE"
-
-
-def test_a_folder_that_cannot_be_listed_is_named(
-    consumer: Consumer, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    consumer.take_row(consumer.published.may, "changed")
-
-    def refuse(path: object) -> list[str]:
-        raise PermissionError(13, "Permission denied")
-
     monkeypatch.setattr("provenance.operations.named_files.os.listdir", refuse)
     with pytest.raises(InputError, match=r"cannot list .*: Permission denied"):
         consumer.verify("changed", require=SUMMARISED)
 
 
-def test_two_signers_of_a_summary_are_counted(consumer: Consumer, other_key: KeyPair) -> None:
-    consumer.take_row(consumer.published.may, "changed")
-    consumer.take(consumer.published.may, SUMMARY)
+def test_a_summary_may_have_two_signers(consumer: Consumer, other_key: KeyPair) -> None:
+    consumer.take_row("may", "changed", summary="may")
     second = consumer.folder / "registry.json.vsa.2.sigstore.json"
     shutil.copy(consumer.folder / SUMMARY, second)
     sign_again(second, other_key)
-    assert said(consumer.verify("changed", require=SUMMARISED)) == []
+    assert codes(consumer.verify("changed", require=SUMMARISED)) == []
 
 
-def test_a_state_file_serves_a_whole_registry(tmp_path: Path, key: KeyPair) -> None:
-    repository = Repository(tmp_path / "tree", key)
-    repository.add("m")
-    repository.released()
-    state = tmp_path / "seen.json"
-    assert said(verify(repository.config, VerifyOptions(state=state))) == []
-    remembered = state.read_bytes()
-    summary = repository.root / "bundles" / SUMMARY
-    sign_again(summary, key, timeVerified=MARCH)
-    ((code, _),) = said(verify(repository.config, VerifyOptions(state=state)))
-    assert code == "USE008"
-    assert state.read_bytes() == remembered
+# --- requirements of some rows ---
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"require": SUMMARISED}, {"require": Require(max_age=datetime.timedelta(days=1))},
-     {"state": Path("seen.json")}],
-)  # fmt: skip
-def test_requirements_of_a_release_cannot_be_applied_to_some_rows(
-    repository: Repository, options: dict[str, Any]
+    [
+        {"require": SUMMARISED},
+        {"require": Require(max_age=datetime.timedelta(days=1))},
+        {"state": Path("seen.json")},
+    ],
+)
+def test_a_release_cannot_be_required_of_some_rows(
+    released: Repository, options: dict[str, Any]
 ) -> None:
-    repository.add("m")
-    repository.released()
     with pytest.raises(InputError, match="covers a whole registry"):
-        verify(repository.config, VerifyOptions(**options), rows=["m"])
+        verify(released.config, VerifyOptions(**options), rows=["m"])
 
 
-def test_of_some_rows_their_own_can_be_required(repository: Repository) -> None:
-    repository.add("m")
-    repository.released()
-    report = verify(repository.config, VerifyOptions(require=Require(production=True)), rows=["m"])
-    assert [code for code, _ in said(report)] == ["USE002"]
-
-
-def test_without_requirements_the_report_does_not_mention_them(repository: Repository) -> None:
-    repository.add("m")
-    repository.released()
-    assert not any("require" in what for what in verify(repository.config).not_judged)
+def test_without_requirements_the_report_does_not_mention_them(released: Repository) -> None:
+    assert not any("require" in what for what in verify(released.config).not_judged)
 
 
 @pytest.mark.parametrize(
@@ -359,13 +307,15 @@ def test_without_requirements_the_report_does_not_mention_them(repository: Repos
         (["--license-allow", "MIT,"], "'' is not the SPDX id of a license"),
     ],
 )
-def test_what_cannot_be_required_is_said(arguments: list[str], message: str) -> None:
+def test_an_invalid_requirement_is_an_error(arguments: list[str], message: str) -> None:
     result = run_cli("verify-model", "m.onnx", "--key", "none.pub", *arguments)
     assert result.code == 2
     assert message in result.err
 
 
-# --- one meaning in every mode --------------------------------------------------------------------
+# --- one meaning in every mode ---
+
+Mode = Callable[[Repository, KeyPair, str, Require], Report]
 
 
 def by_registry(repository: Repository, key: KeyPair, row: str, require: Require) -> Report:
@@ -399,13 +349,8 @@ def by_opening(repository: Repository, key: KeyPair, row: str, require: Require)
         return e.report
 
 
-MODES = (by_registry, by_row, by_summary, by_file, by_opening)
-WHOLE = (by_registry, by_summary)
-"""Modes in which everything that was released is verified, and not one row of it."""
-
-
 def sound(repository: Repository) -> None:
-    """A production model."""
+    """Add nothing: the production model is the row."""
 
 
 def smoke(repository: Repository) -> None:
@@ -413,26 +358,25 @@ def smoke(repository: Repository) -> None:
 
 
 def unclaimed(repository: Repository) -> None:
-    del repository.add("unclaimed")["smoke"]
+    repository.add_unclaimed("unclaimed")
 
 
 def unlicensed(repository: Repository) -> None:
     repository.add("unlicensed", license="CC-BY-NC-4.0")
 
 
-def excused(repository: Repository) -> None:
-    """A row that was released with an exception."""
-    repository.add_sidecar(repository.add("excused"), sha256="0" * 64)
-    repository.defer("SID402", ["excused"])
+def deferred(repository: Repository) -> None:
+    repository.add_sidecar(repository.add("deferred"), sha256="0" * 64)
+    repository.defer("SID402", ["deferred"])
 
 
-def excused_file(repository: Repository) -> None:
-    """A release with an exception about a file that no row has."""
+def deferred_file(repository: Repository) -> None:
+    """Add a deferral of a file that no row has."""
     repository.write("stray.onnx", model(salt=77))
     repository.defer("ART311", ["model/stray.onnx"])
 
 
-@pytest.mark.parametrize("mode", MODES, ids=lambda m: m.__name__)
+@pytest.mark.parametrize("mode", [by_registry, by_row, by_summary, by_file, by_opening])
 @pytest.mark.parametrize(
     ("made", "require", "code"),
     [
@@ -444,51 +388,49 @@ def excused_file(repository: Repository) -> None:
         (unclaimed, Require(production=True), "USE002"),
         (unlicensed, Require(licenses=["MIT"]), "USE004"),
         (unlicensed, Require(licenses=["MIT", "CC-BY-NC-4.0"]), None),
-        (excused, Require(no_deferrals=True), "USE003"),
-        (excused, Require(row=True, files=True), None),
-        (excused_file, Require(no_deferrals=True), "USE003"),
+        (deferred, Require(no_deferrals=True), "USE003"),
+        (deferred, Require(row=True, files=True), None),
+        (deferred_file, Require(no_deferrals=True), "USE003"),
     ],
     ids=lambda v: v.__name__ if callable(v) else None,
 )
 def test_a_requirement_means_the_same_in_every_mode(
-    tmp_path: Path,
+    repository: Repository,
     key: KeyPair,
-    mode: Callable[[Repository, KeyPair, str, Require], Report],
+    mode: Mode,
     made: Callable[[Repository], None],
     require: Require,
     code: str | None,
 ) -> None:
-    """What is required is required of what is verified: a row, or everything in the release."""
-    repository = Repository(tmp_path, key)
+    """A requirement applies to what is verified: a row, or everything in the release."""
     claims = {"training": {"smoke": False}}
     repository.add_sidecar(repository.add("sound", smoke=False), **claims)
     made(repository)
     repository.released()
     row = repository.rows[-1]["id"]
-    if made is excused_file and mode not in WHOLE:
+    if made is deferred_file and mode not in (by_registry, by_summary):
         code = None
     found = [(f.code, f.row) for f in mode(repository, key, row, require).failing]
-    about = None if made is excused_file else row
+    about = None if made is deferred_file else row
     assert found == ([] if code is None else [(code, about)])
 
 
 @pytest.mark.parametrize("bundle", ["missing", "of another row", "not of a row", "changed"])
 def test_a_release_whose_bundles_bind_no_row_meets_no_requirement_of_rows(
-    tmp_path: Path, key: KeyPair, bundle: str
+    repository: Repository, key: KeyPair, bundle: str
 ) -> None:
-    repository = Repository(tmp_path, key)
-    for id in ("m", "n"):
+    for id in "mn":
         repository.add(id)
-    repository.released()
-    mine, other = (repository.root / "bundles" / f"{id}.onnx{SUFFIX}" for id in ("m", "n"))
-    if bundle == "missing":
-        mine.unlink()
-    elif bundle == "changed":
-        mine.write_bytes(mine.read_bytes() + b"\n")
-    elif bundle == "of another row":
-        shutil.copy(other, mine)
-    else:
-        shutil.copy(repository.root / "bundles" / SUMMARY, mine)
+    folder = repository.released().root / "bundles"
+    mine = folder / f"m.onnx{SUFFIX}"
+    content = {
+        "of another row": (folder / f"n.onnx{SUFFIX}").read_bytes(),
+        "not of a row": (folder / SUMMARY).read_bytes(),
+        "changed": mine.read_bytes() + b"\n",
+    }
+    mine.unlink()
+    if bundle in content:
+        mine.write_bytes(content[bundle])
     report = by_summary(repository, key, "m", Require(row=True))
     found = [(f.code, f.row, Path(f.path).name) for f in report.failing]
     assert ("USE001", "m", mine.name) in found
