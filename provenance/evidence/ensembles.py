@@ -197,12 +197,13 @@ def outlines(
     rows: Sequence[Claimant], documents: Sequence[Manifest | GateVerdict]
 ) -> Iterator[Outline]:
     """Yield all ensembles beside a registry; `rows` are all of its rows."""
-    shipped = _Shipped([each.row for each in rows])
     claims = {each.row.index: each.ensemble for each in rows}
     named = {each.named for each in rows if each.named}
     known = Documents(tuple(documents))
     manifests = [d for d in documents if isinstance(d, Manifest)]
     ids = {m.id for m in manifests if m.id}
+    listed = {name for m in manifests for member in m.members for name in (member.onnx, member.id)}
+    shipped = _Shipped([r for r, *_ in rows if r.onnx in listed or r.label in listed])
     for manifest in manifests:
         # Any list of anything may be called `members`.
         if manifest.id not in named and not any(m.onnx for m in manifest.members):
