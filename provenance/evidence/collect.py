@@ -286,7 +286,8 @@ def _strays(evidence: Evidence, rows: Sequence[RowFacts]) -> Iterator[FileEviden
     known = {f.path for r in rows for f in (*r.model_files, *r.sidecars)}
     # A file that a row names is not stray, even if no readable model uses it (ART312).
     known.update(registry.absolute(n) for r in rows for n in r.row.external_data_sha256)
-    stems = {m.path.removesuffix(".onnx") for r in rows for m in r.models}
+    models = {m.path for r in rows for m in r.models}
+    others = {path for path in models if not path.endswith(".onnx")}
 
     def claims(path: str) -> bool:
         """Whether the name is that of a model file: `y.ONNX`, or `x.bin` beside `x.onnx`."""
@@ -297,8 +298,9 @@ def _strays(evidence: Evidence, rows: Sequence[RowFacts]) -> Iterator[FileEviden
         if lower.endswith((bundles.SUFFIX, *_ABOUT_MODELS)):
             return False
         parts = name.split(".")
-        tries = (".".join(parts[:n]) for n in range(1, len(parts)))
-        return any(paths.join(folder or ".", stem) in stems for stem in tries)
+        stems = (".".join(parts[:n]) for n in range(1, len(parts)))
+        tries = (paths.join(folder or ".", stem) for stem in stems)
+        return any(f"{path}.onnx" in models or path in others for path in tries)
 
     strays = {p for p in beside if p not in known and claims(p)} | {*evidence.nameless}
     hashed = bool(strays and missed_digests(rows))
