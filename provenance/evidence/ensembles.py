@@ -163,14 +163,7 @@ def current_sidecar(model: ModelEvidence | None, read: SidecarEvidence | None) -
 
 def ensemble_of(row: RowEvidence) -> str | None:
     """Return the id of the ensemble that a row's sidecar claims, or None."""
-    sidecar = current_sidecar(row.onnx, row.sidecar)
-    return sidecar.text_at("ensemble_id") if sidecar else None
-
-
-def named_ensemble(row: RowEvidence) -> str | None:
-    """Return the same, also if the sidecar describes other bytes."""
-    sidecar = row.sidecar.sidecar if row.sidecar else None
-    return sidecar.text_at("ensemble_id") if sidecar else None
+    return row.named if current_sidecar(row.onnx, row.sidecar) is not None else None
 
 
 class Claimant(NamedTuple):
@@ -223,7 +216,7 @@ def join(
 ) -> Iterator[Ensemble]:
     """Yield all ensembles, with the evidence of the rows."""
     of_place = {row.index: row for row in rows}
-    claimants = [Claimant(row.entry, ensemble_of(row), named_ensemble(row)) for row in rows]
+    claimants = [Claimant(row.entry, ensemble_of(row), row.named) for row in rows]
     claims: dict[str | None, list[RowEvidence]] = {}
     for row, claimant in zip(rows, claimants, strict=True):
         claims.setdefault(claimant.ensemble, []).append(row)

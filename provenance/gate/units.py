@@ -207,13 +207,7 @@ def judge_task(context: Context, task: Task, local: Local = Local()) -> Judged: 
         rows=tuple(facts_of(case, row) for row in read),
         findings=tuple(_by_unit(task, about_units(case, context.rules))),
         totals=totals.found,
-        claims={
-            str(row.index): id
-            for row in read
-            if row.sidecar is not None
-            and row.sidecar.sidecar is not None
-            and (id := row.sidecar.sidecar.text_at("ensemble_id")) is not None
-        },
+        claims={str(row.index): row.named for row in read if row.named is not None},
         runs={m.name: m.run for row in read for m in row.models if m.run is not None},
         names=names,
     )
