@@ -94,7 +94,7 @@ def once(function: Callable[Concatenate[D, P], T]) -> Callable[Concatenate[D, P]
     @wraps(function)
     def known(document: D, /, *about: P.args, **named: P.kwargs) -> T:
         kept: tuple[tuple[object, ...], T] | None = document.__dict__.get(key)
-        if kept is None or any(map(operator.is_not, kept[0], about)):
+        if kept is None or (about and any(map(operator.is_not, kept[0], about))):
             kept = document.__dict__[key] = about, function(document, *about, **named)
         return kept[1]
 

@@ -142,13 +142,10 @@ def canonical_octets(value: memoryview) -> bytes | None:
         decoded = binascii.a2b_base64(value)
     except ValueError:
         return None
-    written = (
-        binascii.b2a_base64(decoded[at : at + _CHUNK], newline=False)
-        for at in range(0, len(decoded), _CHUNK)
-    )
     at = 0
-    for chunk in written:
-        if value[at : at + len(chunk)] != chunk:
+    for start in range(0, len(decoded), _CHUNK):
+        chunk = binascii.b2a_base64(decoded[start : start + _CHUNK], newline=False)
+        if bytes(value[at : at + len(chunk)]) != chunk:  # faster than comparing a memoryview
             return None
         at += len(chunk)
     return decoded if at == len(value) else None

@@ -35,7 +35,7 @@ from provenance.errors import InputError
 from provenance.evidence import units
 from provenance.evidence.beside import Fault, NotADocument
 from provenance.evidence.collect_licenses import license_files
-from provenance.evidence.collect_models import read_stray
+from provenance.evidence.collect_models import read_stray, taken
 from provenance.evidence.collect_schema import registry_schema
 from provenance.evidence.evidence import Evidence, missed_digests
 from provenance.evidence.expected_statements import summary_path
@@ -112,7 +112,7 @@ def read_rows(around: Evidence, progress: Progress | None = None) -> Iterator[Ro
         InputError: As `RowReader`.
     """
     registry, progress = around.registry, progress or Progress()
-    others, totals = units.taken(registry), Totals(registry.path)
+    others, totals = taken(registry, registry.rows), Totals(registry.path)
     known = ensemble.Documents(around.documents)
     progress.begin("reading rows", len(around.unread or ()))
     for task in units.in_tasks(units.plan_of(around), TASK_ROWS):
@@ -286,7 +286,8 @@ def _strays(evidence: Evidence, rows: Sequence[RowFacts]) -> Iterator[FileEviden
     known = {f.path for r in rows for f in (*r.model_files, *r.sidecars)}
     # A file that a row names is not stray, even if no readable model uses it (ART312).
     known.update(registry.absolute(n) for r in rows for n in r.row.external_data_sha256)
-    stems = {m.path.removesuffix(".onnx") for r in rows for m in r.models}
+    models = {m.path for r in rows for m in r.models}
+    others = {path for path in models if not path.endswith(".onnx")}
 
     def claims(path: str) -> bool:
         """Whether the name is that of a model file: `y.ONNX`, or `x.bin` beside `x.onnx`."""
@@ -297,12 +298,13 @@ def _strays(evidence: Evidence, rows: Sequence[RowFacts]) -> Iterator[FileEviden
         if lower.endswith((bundles.SUFFIX, *_ABOUT_MODELS)):
             return False
         parts = name.split(".")
-        tries = (".".join(parts[:n]) for n in range(1, len(parts)))
-        return any(paths.join(folder or ".", stem) in stems for stem in tries)
+        stems = (".".join(parts[:n]) for n in range(1, len(parts)))
+        tries = (paths.join(folder or ".", stem) for stem in stems)
+        return any(f"{path}.onnx" in models or path in others for path in tries)
 
-    strays = {p for p in beside if p not in known and claims(p)}
-    hashed = bool(missed_digests(rows))
-    for path in sorted(strays | {*evidence.nameless}):
+    strays = {p for p in beside if p not in known and claims(p)} | {*evidence.nameless}
+    hashed = bool(strays and missed_digests(rows))
+    for path in sorted(strays):
         yield read_stray(root, path, registry.name_of(path), hashed=hashed)
 
 
@@ -319,8 +321,8 @@ def _stray_bundles(
                 yield path
 
 
-def names_in(root: Tree, folder: str) -> list[str]:
-    """Return the sorted paths of everything in a folder, or an empty list if it does not exist.
+def names_in(root: Tree, folder: str) -> Iterator[str]:
+    """Yield the sorted paths of everything in a folder, or nothing if it does not exist.
 
     Raises:
         InputError: If the folder cannot be listed, or has too many files.
@@ -328,7 +330,7 @@ def names_in(root: Tree, folder: str) -> list[str]:
     try:
         names = sorted(os.listdir(root.root / root.resolve(folder)))
     except (FileError, FileNotFoundError, NotADirectoryError):
-        return []  # reported for the file that should be in it
+        return  # reported for the file that should be in it
     except OSError as e:
         raise InputError(f"cannot list {folder!r}: {e.strerror}") from e
     if len(names) > limits.FOLDER_ENTRIES:
@@ -336,8 +338,8 @@ def names_in(root: Tree, folder: str) -> list[str]:
             f"more than {limits.FOLDER_ENTRIES:,} files in {folder!r}",
             help="Keep the registry in a folder of its own.",
         )
-    # A name that is not UTF-8 cannot be named in a registry or signed; it is shown with escapes.
-    readable = (n.encode("utf-8", "backslashreplace").decode() for n in names)
     # `join` is only for names from documents: it does not join a name that contains a backslash.
     below = "" if folder in ("", ".") else f"{folder}/"
-    return [f"{below}{n}" for n in readable if n]
+    for name in names:
+        # A name that is not UTF-8 can be neither in a registry nor signed; it is shown escaped.
+        yield below + name.encode("utf-8", "backslashreplace").decode()

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -64,18 +64,17 @@ class ModelReader:
         self._taken = taken
 
     @cached_property
-    def _documents(self) -> Mapping[str, str]:
-        """Return the paths that cannot be external data, such as the registry itself.
+    def _of_rows(self) -> Mapping[str, str]:
+        return taken(self._registry, self._rows)
+
+    def _use(self, path: str) -> str | None:
+        """Return what a path is if it cannot be external data, such as the registry itself.
 
         Writing the digest of the registry into the registry would change that digest.
         """
-        registry = self._registry
-        found = {registry.path: "the registry", **self._taken}
-        for row in self._rows:
-            if row.onnx is not None:
-                found[registry.absolute(sidecar_of(row.onnx))] = "a sidecar"
-                found[registry.absolute(row.onnx)] = "a model"
-        return found
+        is_registry = path == self._registry.path
+        known = self._of_rows.get(path) or self._taken.get(path)
+        return known or ("the registry" if is_registry else None)
 
     def read(self, names: Sequence[str]) -> dict[str, ModelEvidence]:
         """Return the models by name, relative to the registry's folder.
@@ -131,7 +130,7 @@ class ModelReader:
             reason = "climbs with '..'"
         if reason is None and is_memory_address(name):
             reason = "is taken by runtimes for an address in their memory"
-        if reason is None and (known := self._documents.get(path)) is not None:
+        if reason is None and (known := self._use(path)) is not None:
             reason = f"is {known}, not external data"
         if reason is not None:
             problem = FileError(FileProblem.UNSAFE, path, f"{name!r} {reason}")
@@ -178,6 +177,19 @@ class ModelReader:
                 raise _LargeFileError
             with self._progress.reading(stream, path, size) as watched:
                 yield watched, size
+
+
+def taken(registry: Registry, rows: Iterable[Row]) -> Mapping[str, str]:
+    """Return the files that cannot be external data: the models and sidecars of `rows`.
+
+    Each path is mapped to the kind of the file, for messages.
+    """
+    found: dict[str, str] = {}
+    for row in rows:
+        if row.onnx is not None:
+            found[registry.absolute(sidecar_of(row.onnx))] = "a sidecar"
+            found[registry.absolute(row.onnx)] = "a model"
+    return found
 
 
 def read_stray(root: Tree, path: str, name: str, *, hashed: bool) -> FileEvidence:

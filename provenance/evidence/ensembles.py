@@ -163,14 +163,7 @@ def current_sidecar(model: ModelEvidence | None, read: SidecarEvidence | None) -
 
 def ensemble_of(row: RowEvidence) -> str | None:
     """Return the id of the ensemble that a row's sidecar claims, or None."""
-    sidecar = current_sidecar(row.onnx, row.sidecar)
-    return sidecar.text_at("ensemble_id") if sidecar else None
-
-
-def named_ensemble(row: RowEvidence) -> str | None:
-    """Return the same, also if the sidecar describes other bytes."""
-    sidecar = row.sidecar.sidecar if row.sidecar else None
-    return sidecar.text_at("ensemble_id") if sidecar else None
+    return row.named if current_sidecar(row.onnx, row.sidecar) is not None else None
 
 
 class Claimant(NamedTuple):
@@ -197,12 +190,13 @@ def outlines(
     rows: Sequence[Claimant], documents: Sequence[Manifest | GateVerdict]
 ) -> Iterator[Outline]:
     """Yield all ensembles beside a registry; `rows` are all of its rows."""
-    shipped = _Shipped([each.row for each in rows])
     claims = {each.row.index: each.ensemble for each in rows}
     named = {each.named for each in rows if each.named}
     known = Documents(tuple(documents))
     manifests = [d for d in documents if isinstance(d, Manifest)]
     ids = {m.id for m in manifests if m.id}
+    listed = {name for m in manifests for member in m.members for name in (member.onnx, member.id)}
+    shipped = _Shipped([r for r, *_ in rows if r.onnx in listed or r.label in listed])
     for manifest in manifests:
         # Any list of anything may be called `members`.
         if manifest.id not in named and not any(m.onnx for m in manifest.members):
@@ -222,7 +216,7 @@ def join(
 ) -> Iterator[Ensemble]:
     """Yield all ensembles, with the evidence of the rows."""
     of_place = {row.index: row for row in rows}
-    claimants = [Claimant(row.entry, ensemble_of(row), named_ensemble(row)) for row in rows]
+    claimants = [Claimant(row.entry, ensemble_of(row), row.named) for row in rows]
     claims: dict[str | None, list[RowEvidence]] = {}
     for row, claimant in zip(rows, claimants, strict=True):
         claims.setdefault(claimant.ensemble, []).append(row)

@@ -22,7 +22,7 @@ from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.baseline import Place
 from provenance.evidence.beside import Fault, NotADocument, SchemaEvidence
-from provenance.evidence.ensembles import Ensemble, EnsembleMember, join, named_ensemble
+from provenance.evidence.ensembles import Ensemble, EnsembleMember, join
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.evidence.policy import PolicyChange
@@ -193,7 +193,7 @@ class Evidence:
             return {}
         names = {each.name for each in self.ensembles}
         ids = {d.id for d in self.documents if isinstance(d, ensemble.Manifest)} | names
-        ids |= set(map(named_ensemble, self.rows))
+        ids |= {row.named for row in self.rows}
         wide = self.registry_wide
         manifests = names | wide.manifest_ids.keys()
         known = ids | manifests | wide.claimed

@@ -10,9 +10,10 @@ import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
+from provenance.artifacts.digest import Digest
 from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Row
-from provenance.evidence.ensembles import Claimant, ensemble_of, named_ensemble
+from provenance.evidence.ensembles import Claimant, ensemble_of
 from provenance.evidence.rows import BundleEvidence, FileEvidence, ModelEvidence, RowEvidence
 from provenance.frozen import dataclass
 from provenance.runtime.run import Outcome
@@ -25,7 +26,7 @@ class FileFacts:
     Attributes:
         path, name: As in `FileEvidence`.
         sha256: The computed digest, or None if the file could not be read.
-        size: The size in bytes, or None if the file could not be read.
+        size: The size in bytes of a model file, or None if it could not be read.
         problem: Why the file could not be read, or None.
     """
 
@@ -36,15 +37,11 @@ class FileFacts:
     problem: FileProblem | None = None
 
     @classmethod
-    def of(cls, file: FileEvidence) -> Self:
-        """Return the facts of a file."""
-        return cls(
-            file.path,
-            file.name,
-            file.sha256,
-            file.digest.size if file.digest else None,
-            file.problem.problem if file.problem else None,
-        )
+    def of(cls, file: FileEvidence, digest: Digest | None = None) -> Self:
+        """Return the facts of a file, with its size if its `digest` is given."""
+        size = digest.size if digest else None
+        problem = file.problem.problem if file.problem else None
+        return cls(file.path, file.name, file.sha256, size, problem)
 
     @property
     def missing(self) -> bool:
@@ -162,14 +159,16 @@ class RowFacts:
         return cls(
             row=row.entry,
             models=models,
-            model_files=tuple([known.get(f.name) or FileFacts.of(f) for f in row.model_files]),
+            model_files=tuple(
+                [known.get(f.name) or FileFacts.of(f, f.digest) for f in row.model_files]
+            ),
             sidecars=tuple([FileFacts.of(file) for file in row.sidecars]),
             bundle=_bundle(row.bundle),
             attestation=_bundle(row.attestation),
             is_seed=row.is_seed,
             manifest=row.manifest.id if row.manifest else None,
             ensemble=ensemble_of(row),
-            named=named_ensemble(row),
+            named=row.named,
             misses_a_model=row.misses_a_model,
             origin=origin,
             signatures=signatures,

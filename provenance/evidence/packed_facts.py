@@ -7,14 +7,12 @@ a quarter of the time that judging them takes.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.paths import FileProblem
 from provenance.artifacts.registry import Registry, Row
-from provenance.artifacts.sidecar import sidecar_of
-from provenance.attestations.bundle import seed_attestation_path
 from provenance.evidence.facts import FileFacts, ModelFacts, RowFacts, SignatureResult
 from provenance.runtime.run import Outcome
 
@@ -25,12 +23,12 @@ class FactsError(ValueError):
 
 def pack(facts: RowFacts, registry: Registry, signatures: int) -> list[Any]:
     """Return the facts as JSON values. `signatures` is the index of their signatures in a list."""
-    onnx, sidecars, bundle, attestation = _expected(facts.row, registry)
+    onnx = facts.row.onnx
     return [
-        [_file(f, name, registry) for f, name in _named(facts.model_files, onnx)],
-        [_file(f, name, registry) for f, name in _named(facts.sidecars, sidecars)],
-        [_file(f, name, registry) for f, name in _named(facts.bundle, bundle)],
-        [_file(f, name, registry) for f, name in _named(facts.attestation, attestation)],
+        [_file(file, onnx, registry) for file in facts.model_files],
+        [_file(file, onnx, registry) for file in facts.sidecars],
+        [_file(file, onnx, registry) for file in facts.bundle],
+        [_file(file, onnx, registry) for file in facts.attestation],
         facts.is_seed,
         facts.manifest,
         facts.ensemble,
@@ -68,7 +66,6 @@ def _unpacked(
     signatures: Sequence[tuple[SignatureResult, ...]],
     texts: Mapping[str, str],
 ) -> RowFacts:
-    onnx, sidecars, bundle, attestation = _expected(row, registry)
     files, beside, bundles, attestations, *rest = value
     is_seed, manifest, ensemble, named, misses, origin, number, deferrals, subjects = rest
     for flag in (is_seed, misses):
@@ -84,18 +81,18 @@ def _unpacked(
     if not all(isinstance(each, str) for each in subjects):
         raise TypeError("expected strings")
 
-    def facts(files: Sequence[Any], names: Sequence[str]) -> tuple[FileFacts, ...]:
-        return tuple(_facts(file, name, registry, texts) for file, name in _named(files, names))
+    def facts(files: Sequence[Any]) -> tuple[FileFacts, ...]:
+        return tuple([_facts(file, row.onnx, registry, texts) for file in files])
 
-    model_files = facts(files, onnx)
+    model_files = facts(files)
     models = tuple(file for file in model_files if isinstance(file, ModelFacts))
     return RowFacts(
         row=row,
         models=models,
         model_files=models if len(models) == len(model_files) else model_files,
-        sidecars=facts(beside, sidecars),
-        bundle=facts(bundles, bundle),
-        attestation=facts(attestations, attestation),
+        sidecars=facts(beside),
+        bundle=facts(bundles),
+        attestation=facts(attestations),
         is_seed=is_seed,
         manifest=manifest,
         ensemble=ensemble,
@@ -108,30 +105,16 @@ def _unpacked(
     )
 
 
-def _expected(row: Row, registry: Registry) -> tuple[tuple[str, ...], ...]:
-    """Return the expected names of a row's files: models, sidecars, bundle, attestation."""
-    onnx, signed = row.onnx, row.sigstore_bundle
-    models = () if onnx is None else (onnx,)
-    bundle = () if signed is None else (registry.name_of(registry.absolute(signed)),)
-    attestation: tuple[str, ...] = ()
-    if onnx is not None and signed is not None:
-        path = seed_attestation_path(registry.folder, onnx, signed)
-        attestation = (registry.name_of(path),)
-    return models, tuple(map(sidecar_of, models)), bundle, attestation
-
-
-def _named(files: Sequence[Any], names: Sequence[str]) -> Iterator[tuple[Any, str | None]]:
-    for at, file in enumerate(files):
-        yield file, names[at] if at < len(names) else None
-
-
 _PLAIN: Final = 3
 _KNOWN: Final = 5
 
 
-def _file(file: FileFacts, expected: str | None, registry: Registry) -> list[Any]:
-    """Pack a file: name, digest, size; a problem or unexpected path; the fields of a model."""
-    name = None if file.name == expected else file.name
+def _file(file: FileFacts, onnx: str | None, registry: Registry) -> list[Any]:
+    """Pack a file: name, digest, size; a problem or unexpected path; the fields of a model.
+
+    The name is left out if it is `onnx`, that of the row's model.
+    """
+    name = None if file.name == onnx else file.name
     packed = [name, file.sha256, file.size]
     path = None if file.path == registry.absolute(file.name) else file.path
     is_model = isinstance(file, ModelFacts)
@@ -143,22 +126,20 @@ def _file(file: FileFacts, expected: str | None, registry: Registry) -> list[Any
     return packed
 
 
-def _facts(
-    value: Any, expected: str | None, registry: Registry, texts: Mapping[str, str]
-) -> FileFacts:
+def _facts(value: Any, onnx: str | None, registry: Registry, texts: Mapping[str, str]) -> FileFacts:
     if len(value) > _KNOWN:
-        return _model(value, expected, registry, texts)
-    return FileFacts(*_parts(value, expected, registry, texts))
+        return _model(value, onnx, registry, texts)
+    return FileFacts(*_parts(value, onnx, registry, texts))
 
 
 def _parts(
-    value: Any, expected: str | None, registry: Registry, texts: Mapping[str, str]
+    value: Any, onnx: str | None, registry: Registry, texts: Mapping[str, str]
 ) -> tuple[Any, ...]:
     name, sha256, size, *more = value
     if len(more) not in (0, _KNOWN - _PLAIN):
         raise ValueError("unexpected number of values")
     problem, path = more or (None, None)
-    name = expected if name is None else name
+    name = onnx if name is None else name
     if not isinstance(name, str) or not (path is None or isinstance(path, str)):
         raise TypeError("expected a string")
     if not (sha256 is None or is_sha256(sha256)) or not (size is None or type(size) is int):
@@ -170,7 +151,7 @@ def _parts(
 
 
 def _model(
-    value: Any, expected: str | None, registry: Registry, texts: Mapping[str, str]
+    value: Any, onnx: str | None, registry: Registry, texts: Mapping[str, str]
 ) -> ModelFacts:
     parsed, lacks_data, outcome, runtime = value[_KNOWN:]
     if not (isinstance(parsed, bool) and isinstance(lacks_data, bool)):
@@ -178,5 +159,5 @@ def _model(
     if not (runtime is None or isinstance(runtime, str)):
         raise TypeError("expected a string")
     ran = None if outcome is None else Outcome[outcome]
-    path, name, sha256, size, problem = _parts(value[:_KNOWN], expected, registry, texts)
+    path, name, sha256, size, problem = _parts(value[:_KNOWN], onnx, registry, texts)
     return ModelFacts(path, name, sha256, size, problem, parsed, lacks_data, ran, runtime)

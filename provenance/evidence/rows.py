@@ -176,6 +176,7 @@ class RowEvidence:
         models: The `.onnx` file and its int8 variant, if the row has them.
         model_files: All files that the runtime opens for the row, each once.
         sidecars: The sidecars of the models, whether or not they exist.
+        named: The ensemble that its sidecar claims, even if the sidecar describes other bytes.
     """
 
     entry: Row
@@ -190,6 +191,7 @@ class RowEvidence:
     models: tuple[ModelEvidence, ...] = field(init=False, repr=False, compare=False)
     model_files: tuple[FileEvidence, ...] = field(init=False, repr=False, compare=False)
     sidecars: tuple[SidecarEvidence, ...] = field(init=False, repr=False, compare=False)
+    named: str | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         """Collect once what every rule iterates over."""
@@ -199,6 +201,8 @@ class RowEvidence:
         object.__setattr__(self, "models", models)
         object.__setattr__(self, "model_files", tuple(files.values()))
         object.__setattr__(self, "sidecars", sidecars)
+        sidecar = self.sidecar.sidecar if self.sidecar else None
+        object.__setattr__(self, "named", sidecar.text_at("ensemble_id") if sidecar else None)
 
     @property
     def label(self) -> str:
@@ -243,9 +247,7 @@ class RowEvidence:
     @property
     def is_seed(self) -> bool:
         """Whether a manifest lists the row's model, or its sidecar claims an ensemble."""
-        sidecar = self.sidecar.sidecar if self.sidecar else None
-        claims_ensemble = sidecar is not None and sidecar.text_at("ensemble_id") is not None
-        return self.manifest is not None or claims_ensemble
+        return self.manifest is not None or self.named is not None
 
 
 @dataclass(frozen=True, slots=True)

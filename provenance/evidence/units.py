@@ -189,19 +189,6 @@ def only(units: Iterable[Unit], rows: Iterable[Row]) -> Iterator[Unit]:
             yield Unit(chosen, unit.documents, near)
 
 
-def taken(registry: Registry) -> Mapping[str, str]:
-    """Return the files that cannot be external data: the models and sidecars of rows.
-
-    Each path is mapped to the kind of the file, for messages.
-    """
-    found: dict[str, str] = {}
-    for row in registry.rows:
-        if row.onnx is not None:
-            found[registry.absolute(sidecar_of(row.onnx))] = "a sidecar"
-            found[registry.absolute(row.onnx)] = "a model"
-    return found
-
-
 def in_tasks(units: Iterable[Unit], rows: int) -> Iterator[tuple[Unit, ...]]:
     """Yield the units in tasks of at least `rows` rows, except the last. No unit is split.
 

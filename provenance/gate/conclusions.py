@@ -3,12 +3,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
 from provenance.artifacts.documents.strict_json import START
-from provenance.artifacts.registry import Registry
 from provenance.evidence.classification import origin
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts, SignatureResult
@@ -81,13 +80,13 @@ def about_all(
     for finding in of_units:
         by_rule[finding.code].append(finding)
     progress.begin("judging rules", len(rules))
-    places, texts = case.places, case.texts
+    whole = case  # what it looks up does not depend on findings
 
     def in_order(findings: Iterable[Finding]) -> Iterable[Finding]:
         # Without a registry to read, the order of the rules puts causes before consequences.
         if case.target is not Target.REGISTRY:
             return findings
-        return sorted(findings, key=lambda finding: order(finding, places))
+        return sorted(findings, key=lambda finding: order(finding, whole.places))
 
     for phase in case.phases:
         concluded: list[Finding] = []
@@ -98,7 +97,7 @@ def about_all(
             if rule.of_whole:
                 found += rule.judge_whole(case)
             if found:
-                located = _located(found, case.evidence.registry, texts)
+                located = _located(found, whole)
                 ordered = in_order(dict.fromkeys(located))
                 concluded += (_deferred(f, case) for f in gather(ordered, case.deferrals))
             progress.advance()
@@ -125,16 +124,17 @@ def _deferred(finding: Finding, case: Case) -> Finding:
     return finding if deferral is None else finding.defer(deferral)
 
 
-def _located(findings: Iterable[Finding], registry: Registry, texts: Set[str]) -> Iterator[Finding]:
+def _located(findings: Iterable[Finding], case: Case) -> Iterator[Finding]:
     """Look up the positions of findings in the registry's text, which units do not have.
 
-    A finding about one of the `texts` as a whole points at its start.
+    A finding about a JSON file as a whole points at its start.
     """
+    registry = case.evidence.registry
     for finding in findings:
         if finding.place is not None:
             where = registry.position_of(finding.place.row, finding.place.path)
             finding = replace(finding, position=where or finding.position, place=None)
-        elif finding.position is None and finding.path in texts:
+        elif finding.position is None and finding.path in case.texts:
             finding = replace(finding, position=START)
         yield finding
 

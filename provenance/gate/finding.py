@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.documents.strict_json import JsonPath, Position
+from provenance.artifacts.paths import join
 from provenance.artifacts.registry import Classification
 from provenance.config import Deferral
 from provenance.errors import VerificationError
@@ -232,8 +233,9 @@ class ReleaseResult:
         sha256: The digest of the summary's statement.
         version: What the publisher calls the release, or None.
         previous: The `sha256` of the release that it replaced, or None.
-        files: The path and the SHA-256 of every file in the release and of the summary itself;
-            empty if a single model was judged.
+        folder: The registry's folder.
+        signed: The SHA-256 of every file in the release and of the summary itself, by its name
+            relative to `folder`; empty if a single model was judged.
     """
 
     registry: str
@@ -241,7 +243,14 @@ class ReleaseResult:
     sha256: str
     version: str | None = None
     previous: str | None = None
-    files: tuple[tuple[str, str], ...] = ()
+    folder: str = "."
+    signed: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+    @property
+    def files(self) -> tuple[tuple[str, str], ...]:
+        """The path and the SHA-256 of each file in `signed`. Computed, because they are many."""
+        files = {join(self.folder, name): sha256 for name, sha256 in self.signed.items()}
+        return tuple(sorted(files.items()))
 
     def __str__(self) -> str:
         """Return version and time."""

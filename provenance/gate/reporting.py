@@ -199,19 +199,17 @@ def _release_result(case: Case) -> ReleaseResult | None:
     release = releases.release_of(summary)
     if statement is None or release is None:
         return None
-    files: dict[str, str] = {}
+    signed: dict[str, str] = {}
     if case.evidence.whole and summary.sha256 is not None:
-        ours = (f for row in case.facts for f in (*row.model_files, *row.sidecars, *row.bundles))
-        known = {file.path: file.path for file in ours}  # shares thousands of strings
-        signed = ((registry.absolute(n), d) for n, d in releases.files_of(statement).items())
-        files = {known.get(path, path): sha256 for path, sha256 in signed}
+        signed = releases.files_of(statement)
         if case.evidence.released is None:  # otherwise the consumer may have put it anywhere
-            files[summary.path] = summary.sha256
+            signed[summary.name] = summary.sha256
     return ReleaseResult(
         registry=release.registry,
         time=str(release.order),
         sha256=release.sha256,
         version=release.version,
         previous=release.previous,
-        files=tuple(sorted(files.items())),
+        folder=registry.folder,
+        signed=signed,
     )

@@ -20,12 +20,13 @@ from provenance.artifacts.registry import Row
 from provenance.artifacts.writing import changed
 from provenance.errors import UnavailableError
 from provenance.evidence.collect import complete
+from provenance.evidence.collect_models import taken
 from provenance.evidence.evidence import BaselineEvidence, Evidence
 from provenance.evidence.facts import FileFacts, RowFacts
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import BundleEvidence
 from provenance.evidence.totals import Totals
-from provenance.evidence.units import Unit, in_tasks, plan_of, taken
+from provenance.evidence.units import Unit, in_tasks, plan_of
 from provenance.evidence.workers import TASK_ROWS
 from provenance.gate.capping import Overflow
 from provenance.gate.engine import judge_tasks
@@ -195,8 +196,8 @@ class Rounds:
         return Task(units, licenses, tuple(row for rows in read for row in rows or ()))
 
     def _local(self) -> Local:
-        others = taken(self.evidence.registry)
-        return Local(others, self._runs, self._memory, self.progress)
+        registry = self.evidence.registry
+        return Local(taken(registry, registry.rows), self._runs, self._memory, self.progress)
 
     def _note_again(self, task: Task, judged: Judged) -> None:
         """Note which units must be judged again because of the findings of the first round."""

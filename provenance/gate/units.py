@@ -11,7 +11,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, Protocol
 
@@ -32,7 +32,7 @@ from provenance.evidence.units import Unit
 from provenance.frozen import dataclass
 from provenance.gate.conclusions import about_units, facts_of, rules_of
 from provenance.gate.finding import Finding
-from provenance.gate.rules import BY_CODE, Case, Phase
+from provenance.gate.rules import BY_CODE, Case, Phase, Rule
 from provenance.runtime.run import Run, RunNames
 from provenance.signing.trust import Trust
 
@@ -78,6 +78,11 @@ class Context:
             ),
             for_consumer,
         )
+
+    @cached_property
+    def rules(self) -> Sequence[Rule]:
+        """The rules that judge each task."""
+        return rules_of(self.case, for_consumer=self.for_consumer)
 
     def opened(self) -> Context:
         """Return the context with all rules and with a tree that keeps its folders open."""
@@ -198,18 +203,11 @@ def judge_task(context: Context, task: Task, local: Local = Local()) -> Judged: 
         names = names_in(read)
         evidence = replace(evidence, rows=read)
     case = replace(context.case, evidence=evidence, _signature_sets={}, _signed={})
-    rules = rules_of(case, for_consumer=context.for_consumer)
     return Judged(
         rows=tuple(facts_of(case, row) for row in read),
-        findings=tuple(_by_unit(task, about_units(case, rules))),
+        findings=tuple(_by_unit(task, about_units(case, context.rules))),
         totals=totals.found,
-        claims={
-            str(row.index): id
-            for row in read
-            if row.sidecar is not None
-            and row.sidecar.sidecar is not None
-            and (id := row.sidecar.sidecar.text_at("ensemble_id")) is not None
-        },
+        claims={str(row.index): row.named for row in read if row.named is not None},
         runs={m.name: m.run for row in read for m in row.models if m.run is not None},
         names=names,
     )

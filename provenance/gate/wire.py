@@ -26,7 +26,7 @@ class WireError(ValueError):
 
 def dump(value: object) -> bytes:
     """Return `value` as JSON. `load` with the same type returns an equal value."""
-    return json.dumps(_plain(value), separators=(",", ":")).encode("ascii")
+    return json.dumps(value, default=_plain, separators=(",", ":")).encode("ascii")
 
 
 def load(kind: Any, data: bytes) -> Any:
@@ -42,21 +42,15 @@ def load(kind: Any, data: bytes) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON types. A dataclass becomes a list: its name, then its fields."""
-    if value is None or type(value) in _PLAIN:
-        return value
+    """Return a value that JSON has no type for. A dataclass becomes a list: its name and fields."""
     if isinstance(value, enum.Enum):
         return value.name
     if isinstance(value, date):
         return value.isoformat()
     kind: Any = type(value)
     if is_dataclass(value):
-        return [kind.__name__, *[_plain(getattr(value, name)) for name in _names(kind)]]
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, frozenset):
-        return sorted(map(_plain, value))
-    return [_plain(item) for item in value]
+        return [kind.__name__, *[getattr(value, name) for name in _names(kind)]]
+    return dict(value) if isinstance(value, Mapping) else sorted(value)
 
 
 _PLAIN: Final = frozenset((str, bool, int, float))

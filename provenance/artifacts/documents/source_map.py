@@ -169,7 +169,8 @@ def _after(pattern: re.Pattern[str], text: str, start: int) -> int:
 
 
 # These patterns run only over text that json.loads has accepted, so they need not validate.
-_ONE_STRING = r'"(?:[^"\\]++|\\.)*+"'
+# Nearly every string ends at the next quotation mark, which is found much faster.
+_ONE_STRING = r'"(?:[^"]*+"(?<!\\")|(?:[^"\\]++|\\.)*+")'
 _STRING = re.compile(_ONE_STRING)
 _SCALAR = re.compile(r'[^\s,\[\]{}"]++')
 _SPACE = re.compile(r"[ \t\r\n]*+")

@@ -218,6 +218,9 @@ def _values(text: str) -> int:
     return sum(1 for _ in islice(_MARK.finditer(text), limits.JSON_VALUES + 1))
 
 
+_HOLDERS: Final = (dict, list)
+
+
 def _is_deeper(value: Any, levels: int) -> bool:
     """Return whether `value` has more than `levels` levels of objects and arrays."""
     here = [value]
@@ -225,9 +228,9 @@ def _is_deeper(value: Any, levels: int) -> bool:
         here = [
             below
             for outer in here
-            if isinstance(outer, dict | list)
-            for below in (outer.values() if isinstance(outer, dict) else outer)
-            if isinstance(below, dict | list)
+            if type(outer) in _HOLDERS
+            for below in (outer.values() if type(outer) is dict else outer)
+            if type(below) in _HOLDERS
         ]
         if not here:
             return False

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import field
 from functools import cached_property
 from typing import Final, TypeAlias
@@ -166,7 +166,7 @@ class Case:
         return {path: row.label for row in reversed(self.facts) for path in row.paths}
 
     @cached_property
-    def texts(self) -> frozenset[str]:
+    def texts(self) -> Set[str]:
         """The paths of all existing JSON files: a finding about one of them always has a line.
 
         If a single file is judged, the model takes the place of the registry.
@@ -180,7 +180,7 @@ class Case:
         bundles = (b for row in self.facts for b in (row.bundle, row.attestation) if b)
         paths.update(file.path for b in bundles if not b[0].missing for file in b)
         paths.difference_update(f.path for row in self.facts for f in row.model_files)
-        return frozenset(paths)
+        return paths
 
     @cached_property
     def places(self) -> Mapping[str, int]:

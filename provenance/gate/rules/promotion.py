@@ -20,7 +20,6 @@ from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar, once
 from provenance.evidence.classification import verdict_on
-from provenance.evidence.ensembles import named_ensemble
 from provenance.evidence.evaluation import PROMOTE, evaluate, no_evidence, stated_outcomes
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.origin import stated
@@ -80,7 +79,7 @@ def about(by_subject: Mapping[str | None, Sequence[Finding]], row: RowEvidence) 
     """Return the findings about a row and about its ensemble."""
     if not by_subject:
         return []
-    ids = (row.label, row.manifest.id if row.manifest else None, named_ensemble(row))
+    ids = (row.label, row.manifest.id if row.manifest else None, row.named)
     return [f for id in dict.fromkeys(ids) if id is not None for f in by_subject.get(id, ())]
 
 

@@ -448,18 +448,18 @@ class SharedBundlePath(Rule):
     scopes = (Scope.REGISTRY,)
 
     def judge_whole(self, case: Case) -> Iterator[Finding]:
-        registry = case.evidence.registry
-        taken = {expected_statements.summary_path(registry): "the release summary"}
-        taken |= {d.path: "a document" for d in case.evidence.documents}
-        for known in case.facts:
-            files, what = (*known.model_files, *known.sidecars), f"a file of row {known.label!r}"
-            taken.update((f.path, what) for f in files)
-        owner = {_folded(path): path for path in taken}
+        registry, summary = case.evidence.registry, case.evidence.summary
+        named = summary.path if summary else expected_statements.summary_path(registry)
+        others = {named: "the release summary"}
+        others |= {d.path: "a document" for d in case.evidence.documents}
+        files = {f.path: r.label for r in case.facts for f in (*r.model_files, *r.sidecars)}
+        owner = {_folded(path): path for path in (*others, *files)}
+        documents: dict[str, str] = {}
         models: set[str] = set()
         for row in case.facts:
-            value, onnx = row.row.sigstore_bundle, row.row.onnx
-            is_first = row.onnx is None or row.onnx.path not in models
-            models |= {row.onnx.path} if row.onnx is not None else set()
+            value, onnx, model = row.row.sigstore_bundle, row.row.onnx, row.onnx
+            is_first = model is None or model.path not in models
+            models |= {model.path} if model is not None else set()
             if value is None or outside(case, value) or is_malformed("sigstore_bundle", value):
                 continue  # LIC203, REG107 or REG101 reports what is wrong with it
             places = [registry.absolute(value)]
@@ -467,10 +467,11 @@ class SharedBundlePath(Rule):
             if row.is_seed and onnx is not None and is_first:
                 places.append(bundles.seed_attestation_path(registry.folder, onnx, value))
             for place in places:
-                mine = f"a document of row {row.label!r}"
                 path = owner.setdefault(_folded(place), place)
-                other = taken.setdefault(path, mine)
-                if other != mine or places.count(place) > 1:
+                label = documents.setdefault(path, row.label)
+                if path in files or path in others or label != row.label or places.count(place) > 1:
+                    document = others.get(path, f"a document of row {label!r}")
+                    other = f"a file of row {files[path]!r}" if path in files else document
                     where = "" if path == place else f" ({path!r}), if the disk ignores case"
                     yield self.in_row(
                         case,

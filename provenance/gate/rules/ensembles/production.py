@@ -9,7 +9,7 @@ from typing import Any, Final
 from provenance.artifacts.paths import FETCH, IS_POINTER
 from provenance.artifacts.registry import Classification
 from provenance.evidence.beside import Fault
-from provenance.evidence.ensembles import Ensemble, current_sidecar, named_ensemble
+from provenance.evidence.ensembles import Ensemble, current_sidecar
 from provenance.evidence.evaluation import PROMOTE
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding
@@ -283,5 +283,5 @@ def held_for_want_of_a_verdict(case: Case, ensemble: Ensemble) -> bool:
 
 def documents_are_pointers(row: RowEvidence, broken: Mapping[str, Mapping[str, Fault]]) -> bool:
     """Return whether one of the `broken` documents of a seed's ensemble is a Git LFS pointer."""
-    id = row.manifest.id if row.manifest else named_ensemble(row)
+    id = row.manifest.id if row.manifest else row.named
     return any(fault.reason.endswith(IS_POINTER) for fault in broken.get(id or "", {}).values())
