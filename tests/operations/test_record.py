@@ -170,7 +170,7 @@ EXCLUDED = [
 """A change that makes a file part of the release, the file, and the pattern that excludes it."""
 
 
-@pytest.mark.parametrize(("make", "path", "pattern"), EXCLUDED, ids=lambda value: str(value))
+@pytest.mark.parametrize(("make", "path", "pattern"), EXCLUDED, ids=[e[1] for e in EXCLUDED])
 @pytest.mark.parametrize("when", ["before", "during", "layout"])
 def test_a_file_that_in_toto_excludes_stops_the_step_and_the_layout(
     pipeline: Pipeline, make: Change, path: str, pattern: str, when: str
