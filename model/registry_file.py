@@ -11,11 +11,11 @@ from documents import Document, seed_id, sha256, to_json
 from ensemble import ExportError
 from graphs import OPSET
 
-from provenance.artifacts import registry as registries
-from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit, Insert, Set
-from provenance.artifacts.registry import Registry, Row
 from provenance.errors import InputError
+from provenance.registry import reading
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row
 
 REGISTRY_NAME: Final = "registry.json"
 
@@ -66,7 +66,7 @@ def read_rows(data: bytes, identifiers: Iterable[str]) -> tuple[Registry, dict[s
         ExportError: it is no registry, or a row is absent or there twice.
     """
     try:
-        registry = registries.parse_bytes(data, REGISTRY_NAME)
+        registry = reading.parse_bytes(data, REGISTRY_NAME)
     except InputError as error:
         raise ExportError(f"{error}; repair it, then run again") from error
     rows: dict[str, Row] = {}
@@ -85,7 +85,7 @@ def renew_digests(registry: Registry, rows: Mapping[str, Row], digests: Mapping[
     """The registry with a new `sha256` in each of the rows, and every other byte as it was."""
     edits: list[Edit] = []
     for identifier, digest in digests.items():
-        path = registry.path_of(rows[identifier], "sha256")
+        path = rows[identifier].place("sha256")
         declared = "sha256" in rows[identifier].fields
         edits.append(Set(path, digest) if declared else Insert(path, digest, after="onnx"))
-    return json_edit.edit(registry.source, edits, REGISTRY_NAME).encode("utf-8")
+    return registry.files[0].edited(edits).encode("utf-8")

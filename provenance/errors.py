@@ -25,6 +25,8 @@ class ProvenanceError(Exception):
         super().__init__(message)
         self.message = message
         self.help = help
+        if help is not None:
+            self.add_note(help)  # shown below the message in a traceback
 
 
 class InputError(ProvenanceError):

@@ -20,7 +20,7 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
-_FINGERPRINT = re.compile(r"((?<=\bkey )\S+ \(|; key hint: )sha256 [0-9a-f]{64}\b")
+_FINGERPRINT = re.compile(r"((?<=\bkey )(?:\S+ )?\(|; key hint: )sha256 [0-9a-f]{64}\b")
 _TIME = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z\b")
 _COMMIT = re.compile(r"(?<=git:main )\([0-9a-f]{12}\)")
 _KEY_ID = re.compile(r"\b[0-9a-f]{8}(?=\.link\b)|(?<= by )[0-9a-f]{8}\b")

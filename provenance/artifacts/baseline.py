@@ -8,6 +8,7 @@ read without checking it out.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -59,6 +60,9 @@ class Source(Protocol):
     def names_in(self, folder: str) -> Sequence[str]:
         """Return the names of the files in a folder."""
 
+    def folders_in(self, folder: str) -> Sequence[str]:
+        """Return the names of the folders in a folder."""
+
     def at(self, folder: str) -> Source | None:
         """Return the same source below another folder, or None if that is not part of it."""
 
@@ -94,7 +98,7 @@ def open_source(name: BaselineName, root: Path) -> Iterator[Opened]:
         return
     path = name.folder / name.text
     if path.is_dir():
-        yield Opened(name.text, _Checkout(Tree.at(path)))
+        yield Opened(name.text, Checkout(Tree.at(path)))
     elif path.exists():
         file = RegistryFile(path)
         yield Opened(name.text, file, file)
@@ -115,15 +119,23 @@ def _help(text: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Checkout:
-    """Another checkout of the repository."""
+class Checkout:
+    """A checkout of a repository: the present one, or another."""
 
     tree: Tree
 
     def read(self, path: str, limit: int) -> bytes:
+        """Return the bytes of a file, at most `limit`. Raises FileError."""
         return self.tree.read(path, limit)
 
+    def folders_in(self, folder: str) -> Sequence[str]:
+        """Return the names of the folders in a folder, sorted. Links are left out."""
+        names = self.names_in(folder)
+        above = self.tree.root / self.tree.resolve(folder) if names else Path()
+        return [name for name in names if stat.S_ISDIR(os.lstat(above / name).st_mode)]
+
     def names_in(self, folder: str) -> Sequence[str]:
+        """Return the names of the files and folders in a folder, sorted."""
         try:
             names = os.listdir(self.tree.root / self.tree.resolve(folder))
         except (FileError, FileNotFoundError, NotADirectoryError):
@@ -137,11 +149,12 @@ class _Checkout:
         return sorted(names)
 
     def at(self, folder: str) -> Source | None:
+        """Return the checkout below another folder, or None if that is not part of it."""
         try:
             below = self.tree.root / self.tree.resolve(folder)
         except FileError:
             return None
-        return _Checkout(Tree(below, self.tree.confined)) if below.is_dir() else None
+        return Checkout(Tree(below, self.tree.confined)) if below.is_dir() else None
 
 
 @dataclass(frozen=True)
@@ -159,6 +172,10 @@ class RegistryFile:
         return paths.read_named_file(self.path, limit)
 
     def names_in(self, folder: str) -> Sequence[str]:
+        """Return an empty tuple: no folder is known."""
+        return ()
+
+    def folders_in(self, folder: str) -> Sequence[str]:
         """Return an empty tuple: no folder is known."""
         return ()
 

@@ -14,9 +14,9 @@ import binascii
 import hashlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
-from typing import BinaryIO, Final, TypeGuard
+from typing import Any, BinaryIO, Final, TypeGuard
 
 from provenance.frozen import dataclass
 
@@ -43,10 +43,19 @@ _HEX: Final = re.compile(r"(?:[0-9A-Fa-f]{2}){16,64}", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """The SHA-256 (lower-case hex) and the size in bytes of a file or of data in memory."""
+    """The SHA-256 (lower-case hex) and the size in bytes of a file or of data in memory.
+
+    Attributes:
+        others: Digests of further algorithms that were asked for, in lower-case hex.
+    """
 
     sha256: str
     size: int
+    others: tuple[tuple[str, str], ...] = ()
+
+    def of(self, algorithm: str) -> str | None:
+        """Return the digest of an algorithm, or None if it was not computed."""
+        return self.sha256 if algorithm == "sha256" else dict(self.others).get(algorithm)
 
 
 def is_sha256(value: object) -> TypeGuard[str]:
@@ -154,14 +163,20 @@ def is_mentioned(sha256: str, text: str) -> bool:
     return sha256 in text.lower() or base64.b64encode(bytes.fromhex(sha256)).decode() in text
 
 
-def of_bytes(data: bytes) -> Digest:
-    """Return the digest of bytes in memory."""
-    return Digest(hashlib.sha256(data).hexdigest(), len(data))
+def of_bytes(data: bytes, algorithms: Collection[str] = ()) -> Digest:
+    """Return the digest of bytes in memory, and those of further `algorithms`."""
+    others = tuple((name, _new(name, data).hexdigest()) for name in algorithms)
+    return Digest(hashlib.sha256(data).hexdigest(), len(data), others)
 
 
-def of_stream(stream: BinaryIO, size: int = CHUNK) -> Digest:
+def _new(algorithm: str, data: bytes = b"") -> Any:
+    """Return a hash of an algorithm. MD5 and SHA-1 are compared where an index declares them."""
+    return hashlib.new(algorithm, data, usedforsecurity=False)
+
+
+def of_stream(stream: BinaryIO, size: int = CHUNK, algorithms: Collection[str] = ()) -> Digest:
     """Hash the rest of `stream`, an unbuffered file of `size` bytes. Raises OSError."""
-    reader = HashingReader(stream, size)
+    reader = HashingReader(stream, size, algorithms)
     reader.drain()
     return reader.digest()
 
@@ -183,10 +198,16 @@ class HashingReader:
     writes to the file at the same time.
     """
 
-    def __init__(self, stream: BinaryIO, size: int = CHUNK) -> None:
-        """Read `stream`, which has about `size` bytes. The buffer is not larger than that."""
+    def __init__(
+        self, stream: BinaryIO, size: int = CHUNK, algorithms: Collection[str] = ()
+    ) -> None:
+        """Read `stream`, which has about `size` bytes. The buffer is not larger than that.
+
+        Besides SHA-256, digests of further `algorithms` are computed in the same pass.
+        """
         self._stream = stream
         self._hash = hashlib.sha256()
+        self._others = {name: _new(name) for name in algorithms}
         self._buffer = memoryview(bytearray(max(MINIMUM, min(size + 1, CHUNK))))
         self._start = self._end = 0
         self.position = 0
@@ -231,7 +252,8 @@ class HashingReader:
 
     def digest(self) -> Digest:
         """Return the digest of the whole stream. Call `drain` first."""
-        return Digest(self._hash.hexdigest(), self.position)
+        others = tuple((name, found.hexdigest()) for name, found in self._others.items())
+        return Digest(self._hash.hexdigest(), self.position, others)
 
     def _take(self, n: int) -> bytes:
         part = bytes(self._buffer[self._start : self._start + n])
@@ -254,6 +276,8 @@ class HashingReader:
 
     def _read(self, chunk: memoryview) -> None:
         self._hash.update(chunk)
+        for other in self._others.values():
+            other.update(chunk)
 
 
 class SeekingReader(HashingReader):

@@ -65,6 +65,11 @@ class Commit:
         entries = self._listing("" if folder == "." else folder)
         return tuple(sorted(os.fsdecode(n) for n, (mode, _) in entries.items() if mode in _FILES))
 
+    def folders_in(self, folder: str) -> tuple[str, ...]:
+        """Return the names of the folders in a folder, sorted; empty if the folder is missing."""
+        entries = self._listing("" if folder == "." else folder)
+        return tuple(sorted(os.fsdecode(n) for n, (mode, _) in entries.items() if mode == _FOLDER))
+
     def at(self, folder: str) -> Commit | None:
         """Return the commit below another folder, or None if that is outside the repository.
 

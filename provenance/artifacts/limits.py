@@ -47,6 +47,12 @@ YAML_ALIASES = 100
 REGISTRY = 32 * MIB
 """The registry. A row takes about 1 KiB: room for 30,000 models."""
 
+INDEX = 4 * MIB
+"""An index file in YAML or TOML, whose parsers take half a second for a megabyte."""
+
+INDEX_FILES = 10_000
+"""Index files of a registry."""
+
 ROWS = 100_000
 """Rows of a registry."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
@@ -103,14 +103,18 @@ class OnnxFacts:
         return self.opsets.get("")
 
 
-def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
+def read_onnx(
+    stream: BinaryIO, size: int, algorithms: Collection[str] = ()
+) -> tuple[Digest, OnnxFacts]:
     """Return the digest and facts of the model in `stream`, an unbuffered file of `size` bytes.
+
+    The digest has those of further `algorithms`, too.
 
     Raises:
         NotOnnxError: If the bytes are not an ONNX model.
         OSError: If the file cannot be read.
     """
-    reader = HashingReader(stream, size)
+    reader = HashingReader(stream, size, algorithms)
     reason, skeleton = "", b""
     try:
         skeleton = _skeleton(reader, size)
@@ -120,9 +124,9 @@ def read_onnx(stream: BinaryIO, size: int) -> tuple[Digest, OnnxFacts]:
     return _concluded(reader.digest(), skeleton, reason)
 
 
-def parse_onnx(data: bytes) -> tuple[Digest, OnnxFacts]:
+def parse_onnx(data: bytes, algorithms: Collection[str] = ()) -> tuple[Digest, OnnxFacts]:
     """Return the same for a model in memory of at most `WHOLE` bytes. Raises NotOnnxError."""
-    return _concluded(of_bytes(data), data, "" if data else _EMPTY)
+    return _concluded(of_bytes(data, algorithms), data, "" if data else _EMPTY)
 
 
 def _concluded(digest: Digest, skeleton: bytes, reason: str) -> tuple[Digest, OnnxFacts]:

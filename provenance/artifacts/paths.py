@@ -65,15 +65,16 @@ class PointerError(FileError):
 
     Attributes:
         oid: The SHA-256 of the file that the pointer represents, or None if it names none.
+        size: The size of that file in bytes, or None.
     """
 
-    def __init__(self, path: str, oid: str | None) -> None:
+    def __init__(self, path: str, oid: str | None, size: int | None = None) -> None:
         super().__init__(FileProblem.POINTER, path, f"{path!r} {IS_POINTER}", help=FETCH)
-        self.oid = oid
+        self.oid, self.size = oid, size
 
     def __reduce__(self) -> tuple[object, ...]:
         """Support pickling, as `FileError` does."""
-        return PointerError, (self.path, self.oid)
+        return PointerError, (self.path, self.oid, self.size)
 
 
 IS_POINTER: Final = "is a Git LFS pointer, not the file itself; run `git lfs pull`"
@@ -91,6 +92,7 @@ Source: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md
 
 _POINTER: Final = b"version https://git-lfs.github.com/spec/v1"
 _OID: Final = re.compile(rb"^oid sha256:([0-9a-f]{64})$", re.MULTILINE)
+_SIZE: Final = re.compile(rb"^size ([0-9]{1,18})$", re.MULTILINE)
 
 _NOFOLLOW = getattr(os, "O_NOFOLLOW", 0)
 _DIRECTORY = getattr(os, "O_DIRECTORY", 0)
@@ -388,7 +390,8 @@ def _size(descriptor: int, path: str) -> int:
 
 def _refuse_pointer(data: bytes, path: str) -> None:
     if data.startswith(_POINTER) and is_pointer(data):
-        raise PointerError(path, pointed_to(data))
+        size = _SIZE.search(data)
+        raise PointerError(path, pointed_to(data), int(size[1]) if size else None)
 
 
 def is_pointer(data: bytes) -> bool:
@@ -417,9 +420,9 @@ def join(folder: str, path: str) -> str:
 
 def relative(folder: str, path: str) -> str:
     """Return `path` relative to `folder`. Both are relative to the root and use `/`."""
-    above, slash, name = path.rpartition("/")
     is_outer = folder.startswith(path)  # `path` may be `folder` or a folder above it
-    if not is_outer and _NORMAL.fullmatch(name) and (above or not slash):
+    if not is_outer and _NORMAL.fullmatch(path):
+        above, _, name = path.rpartition("/")
         return _way(folder, above) + name
     return os.path.relpath(path, folder or ".").replace(os.sep, "/")
 

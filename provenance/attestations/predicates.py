@@ -78,7 +78,13 @@ def registry_row(
     return {
         "row": dict(row),
         "files": [
-            {"name": f.name, "role": f.role, "declared": dict(f.declared), "size": f.size}
+            {
+                "name": f.name,
+                "role": f.role,
+                "declared": dict(f.declared),
+                "size": f.size,
+                **({} if f.url is None else {"url": f.url}),
+            }
             for f in files
         ],
         "source": dict(source),
@@ -90,20 +96,24 @@ def registry_row(
     }
 
 
-def row_source(index: str, location: str, verbatim: Mapping[str, Any]) -> dict[str, Any]:
+def row_source(
+    index: str, format: str, location: str, verbatim: Mapping[str, Any], mapping: str
+) -> dict[str, Any]:
     """Return the origin of a row, for its predicate.
 
     Args:
-        index: The path of the registry file, relative to the project's root.
+        index: The path of the index file, relative to the project's root.
+        format: The format of the index file.
         location: The normalized path of the row in it (RFC 9535, section 2.7).
-        verbatim: The row as it is in the registry.
+        verbatim: The row as it is in the index file.
+        mapping: The digest of the mapping by which it was read.
     """
     return {
         "index": index,
-        "format": "json",
+        "format": format,
         "location": location,
         "verbatim": dict(verbatim),
-        "mapping": {"sha256": IDENTITY_MAPPING},
+        "mapping": {"sha256": mapping},
     }
 
 
@@ -177,6 +187,8 @@ def release_summary(
     time_verified: str,
     version: str | None = None,
     previous: str | None = None,
+    absent: Sequence[Mapping[str, Any]] = (),
+    base: str | None = None,
 ) -> dict[str, Any]:
     """Return the predicate of a release summary.
 
@@ -193,6 +205,10 @@ def release_summary(
         time_verified: RFC 3339, in UTC.
         version: What the publisher calls the release, or None.
         previous: The SHA-256 of the statement of the summary that this one replaces, or None.
+        absent: The rows that were not released, because files of theirs were not here: id, and
+            name or address and declared digests of each file.
+        base: The folder that names are relative to, for a registry of another shape. Its rows are
+            read from the row bundles, because a consumer has no mapping.
     """
     release: dict[str, Any] = {} if version is None else {"version": version}
     if previous is not None:
@@ -206,7 +222,12 @@ def release_summary(
         "verificationResult": "PASSED",
         "verifiedLevels": [VERIFIED_LEVEL],
         "slsaVersion": "1.1",
-        REGISTRY_FIELD: {"index": index, "rows": dict(rows)},
+        REGISTRY_FIELD: {
+            "index": index,
+            **({} if base is None else {"base": base}),
+            "rows": dict(rows),
+            **({"absent": [dict(row) for row in absent]} if absent else {}),
+        },
         DEFERRALS_FIELD: {"count": deferrals},
         **({RELEASE_FIELD: release} if release else {}),
     }

@@ -21,9 +21,10 @@ REGISTRY_ROW: Final = "https://onnx-provenance.dev/predicates/registry-row/v1"
 MODEL: Final = "model"
 QUANTIZED: Final = "quantized-model"
 EXTERNAL_DATA: Final = "external-data"
+COMPANION: Final = "companion"
 T = TypeVar("T")
 
-ROLES: Final = (MODEL, QUANTIZED, EXTERNAL_DATA)
+ROLES: Final = (MODEL, QUANTIZED, EXTERNAL_DATA, COMPANION)
 """The roles of the files of a row."""
 
 PRODUCTION: Final = "production"
@@ -48,12 +49,14 @@ class SignedFile:
         role: One of `ROLES`.
         declared: The digests that the registry declares for the file, by algorithm.
         size: The size in bytes.
+        url: The address that the registry gives for the file, or None.
     """
 
     name: str
     role: str
     declared: Mapping[str, str]
     size: int
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +172,7 @@ def _file(entry: object) -> SignedFile:
         _need(_ROLE, file.get("role"), "files.role"),
         declared,
         _need(_SIZE, file.get("size"), "files.size"),
+        None if file.get("url") is None else _text(file["url"], "files.url"),
     )
 
 

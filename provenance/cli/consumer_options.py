@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from provenance.cli.options import Session, cores, with_options
+from provenance.errors import InputError
 from provenance.gate.requirements import NAMES, Require
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,6 +51,21 @@ _TRUST: Final = (
         "--issuer",
         metavar="URL",
         help="The issuer that must have vouched for the identity. Required with --identity.",
+    ),
+    click.option(
+        "--repo",
+        metavar="OWNER/NAME",
+        help="Trust the workflows of this GitHub repository.",
+    ),
+    click.option(
+        "--workflow",
+        metavar="FILE",
+        help="With --repo: trust only this workflow, such as release.yml.",
+    ),
+    click.option(
+        "--ref",
+        metavar="REF",
+        help="With --repo: trust only runs for this ref, such as 'refs/tags/v*'.",
     ),
     click.option(
         "--trusted-root",
@@ -116,8 +132,16 @@ def requiring(function: F) -> F:
     return trusting(with_options(*_REQUIREMENTS)(function))
 
 
-def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool = True) -> Any:
+def _verifier(
+    session: Session,
+    given: Mapping[str, Any],
+    *,
+    needs_trust: bool = True,
+    signers: Callable[[Session], str | None] = lambda _: None,
+) -> Any:
     """Return the `Verifier`, or the `VerifyOptions`, that the options describe.
+
+    `signers` returns who signed, without a verdict, for the message that no signer is trusted yet.
 
     Raises:
         UsageError: If options contradict each other, or trust is missing.
@@ -146,9 +170,10 @@ def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool =
 
         return Verifier(trust, **options)
     if needs_trust:
-        raise click.UsageError(
-            "no trusted signer: give --key PEM, --identity and --issuer, or --trust FILE "
-            "(trust is never read from the files that are verified)"
+        raise InputError(
+            "no trusted signer: give --repo OWNER/NAME, --key PEM, --identity and --issuer, or "
+            "--trust FILE (trust is never read from the files that are verified)",
+            help=signers(session),
         )
     from provenance.operations.verify_options import VerifyOptions
 
@@ -156,23 +181,27 @@ def _verifier(session: Session, given: Mapping[str, Any], *, needs_trust: bool =
 
 
 def _trust(session: Session, given: Mapping[str, Any]) -> Any:
-    from provenance.config import trust_from_file, trust_from_options
+    from provenance.config import trust_from_file, trust_from_options, workflow_of
     from provenance.signing.trust import TrustedIdentity
 
     keys, identity, issuer = given["keys"], given["identity"], given["issuer"]
+    repo = given["repo"]
     if bool(identity) != bool(issuer):
         raise click.UsageError(
             "--identity and --issuer must be given together: an identity is trusted only if the "
             "right issuer vouches for it"
         )
     if given["trust_file"]:
-        if keys or identity:
-            raise click.UsageError("--trust cannot be used with --key or --identity")
+        if keys or identity or repo:
+            raise click.UsageError("--trust cannot be used with --key, --identity or --repo")
         return trust_from_file(session.path(given["trust_file"]))
-    if not keys and not identity:
+    if (given["workflow"] or given["ref"]) and not repo:
+        raise click.UsageError("--workflow and --ref need --repo")
+    if not keys and not identity and not repo:
         return None
     trusted = TrustedIdentity(issuer, identity) if identity and issuer else None
-    return trust_from_options([session.path(k) for k in keys], trusted)
+    workflow = workflow_of(repo, given["workflow"], given["ref"]) if repo else None
+    return trust_from_options([session.path(k) for k in keys], trusted, workflow)
 
 
 def required(demands: tuple[str, ...], licenses: tuple[str, ...], max_age: str | None) -> Require:

@@ -22,12 +22,19 @@ from provenance.cli.signing_options import open_signer, recorded, report_step, s
 @click.option(
     "--release-version", "version", metavar="TEXT", help="Version of the release, such as v1.2.0."
 )
+@click.option(
+    "--without",
+    metavar="ROW",
+    multiple=True,
+    help="Release without this row, whose files are not here. * and ? match. May be repeated.",
+)
 @signing
 @recorded
 @reporting
 def command(
     session: Session,
     version: str | None,
+    without: tuple[str, ...],
     link_dir: str | None,
     link_key: str | None,
     **signer_options: Any,
@@ -45,6 +52,13 @@ def command(
     signer = open_signer(session, config, **signer_options)
 
     def run_release(progress: Any) -> Any:
-        return release(config, signer, version=version, progress=progress, processes=cores())
+        return release(
+            config,
+            signer,
+            version=version,
+            without=without,
+            progress=progress,
+            processes=cores(),
+        )
 
     return report_step(session, "sign", config, link_dir, link_key, run_release)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -16,6 +17,8 @@ from provenance.cli.options import Session, consuming
     "verify-model",
     epilog="\b\nExamples:\n"
     "  provenance verify-model downloads/vmaf_tiny_v2.onnx --key release.pub\n"
+    "  provenance verify-model model.onnx --repo lusoris/vmaf --workflow release.yml \\\n"
+    "    --ref 'refs/tags/v*'\n"
     "  provenance verify-model model.onnx --identity release@example.org \\\n"
     "    --issuer https://accounts.example.org\n"
     "  provenance verify-model model.onnx --bundle model.sigstore.json \\\n"
@@ -26,7 +29,10 @@ from provenance.cli.options import Session, consuming
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option(
-    "--bundle", metavar="FILE", help="The bundle of a single FILE. Default: FILE.sigstore.json."
+    "--bundle",
+    metavar="FILE",
+    help="The bundle of a single FILE. Default: FILE.sigstore.json, or a bundle about the file in "
+    "its folder, or in a folder bundles beside it or above it.",
 )
 @click.option(
     "--summary",
@@ -48,13 +54,14 @@ def command(
 
     The bundle contains the signed row of the model, so no registry is needed: the model and its
     external data must have the signed digests and names. No configuration is read: name the
-    trusted signer with --key, with --identity and --issuer, or with --trust.
+    trusted signer with --repo, with --key, with --identity and --issuer, or with --trust.
 
     --require, --license-allow, --max-age and --state add requirements of your own.
     """
     if bundle and len(files) != 1:
         raise click.UsageError("--bundle needs exactly one FILE")
-    consumer = verifier()
+    first = session.path(files[0])
+    consumer = verifier(signers=lambda _: _signers(first, session.path(bundle) if bundle else None))
     reports = [
         consumer.model(
             session.path(file),
@@ -64,6 +71,13 @@ def command(
         for file in files
     ]
     return session.emit_report(reports[0] if len(reports) == 1 else _together(reports))
+
+
+def _signers(file: Path, bundle: Path | None) -> str | None:
+    """Return who claims to have signed a file, for a consumer who trusts no signer yet."""
+    from provenance.operations.claimed_signers import claimed_signers
+
+    return claimed_signers(file, bundle)
 
 
 def _together(reports: list[Any]) -> Any:

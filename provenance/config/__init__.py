@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The configuration: `[tool.provenance]` in pyproject.toml, or the same keys in provenance.toml."""
 
-from provenance.config.configuration import FILE, PYPROJECT, Config, Deferral
+from provenance.config.configuration import CONSUMERS, FILE, LIBVMAF, PYPROJECT, Config, Deferral
 from provenance.config.loading import (
     NoConfigError,
     is_pattern,
@@ -10,10 +10,17 @@ from provenance.config.loading import (
     parse_toml,
     read_text,
 )
-from provenance.config.trust import trust_from_file, trust_from_keys, trust_from_options
+from provenance.config.trust import (
+    trust_from_file,
+    trust_from_keys,
+    trust_from_options,
+    workflow_of,
+)
 
 __all__ = [
+    "CONSUMERS",
     "FILE",
+    "LIBVMAF",
     "PYPROJECT",
     "Config",
     "Deferral",
@@ -26,4 +33,5 @@ __all__ = [
     "trust_from_file",
     "trust_from_keys",
     "trust_from_options",
+    "workflow_of",
 ]

@@ -12,10 +12,11 @@ from typing import Any, Final
 
 from provenance.artifacts import limits, paths, repository
 from provenance.artifacts.documents.strict_json import Position
-from provenance.artifacts.documents.toml_text import Tables
+from provenance.artifacts.documents.toml_text import Tables, locate
 from provenance.attestations.layout import LayoutTable
 from provenance.errors import InputError
 from provenance.frozen import dataclass
+from provenance.registry.mapping import Index
 from provenance.runtime.settings import RunSettings
 from provenance.signing import trusted_root
 from provenance.signing.trust import Trust
@@ -23,6 +24,12 @@ from provenance.signing.trust_table import TrustTable
 
 FILE: Final = "provenance.toml"
 PYPROJECT: Final = "pyproject.toml"
+
+LIBVMAF: Final = "libvmaf"
+"""The C consumer of VMAF models, which scans the text of the registry (REG104 to 106, REG115)."""
+
+CONSUMERS: Final = (LIBVMAF,)
+"""The consumers that rules know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +64,7 @@ class Config:
     Attributes:
         root: The folder that all paths are relative to. No path may leave it.
         path: The path of the configuration file, as messages and findings show it.
-        registry: The path of the registry, relative to `root`.
+        indexes: How the index files of the registry are read. Paths are relative to `root`.
         text: The text of the configuration file.
         baseline: What `check` compares the registry with, in the form of `--baseline`.
         run: How `--run` runs models.
@@ -65,6 +72,7 @@ class Config:
         resource_uri: The absolute URI that names this project's registry in the release summary,
             or None to derive it from the repository.
         layout: Who may perform each step of a release, and when the layout expires.
+        consumers: The consumers whose format the registry must have, of `CONSUMERS`.
         trust_table: Whose signatures count. Its paths are relative to `key_folder`.
         key_folder: The folder that key paths are relative to: `root`, or the folder of the
             configuration file if the user named that file. The keys of a named configuration
@@ -80,7 +88,7 @@ class Config:
 
     root: Path
     path: str
-    registry: str
+    indexes: tuple[Index, ...]
     trust_table: TrustTable
     deferrals: tuple[Deferral, ...]
     policy_sha256: str
@@ -93,7 +101,13 @@ class Config:
     layout: LayoutTable = field(default_factory=LayoutTable)
     start: Path | None = None
     named: Path | None = None
+    consumers: tuple[str, ...] = ()
     table: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def registry(self) -> str:
+        """The path of the registry, relative to `root`: of its first index file, or a pattern."""
+        return self.indexes[0].paths[0]
 
     def trust(self) -> Trust | None:
         """Return the trust that the configuration declares, or None.
@@ -149,6 +163,18 @@ class Config:
     def deferral_position(self, deferral: Deferral, key: str | None = None) -> Position:
         """Return the position of `key` in a `[[deferral]]`, or of the table if `key` is missing."""
         return self._deferral_tables.locate(deferral.index, len(self.deferrals), key)
+
+    def registry_position(self, number: int, key: str) -> Position:
+        """Return the position of a key of a `[registry]` table, or of the configuration."""
+        tables = self.table.get("registry")
+        count = len(tables) if isinstance(tables, list) else 1
+        if count > 1:
+            return Tables.of(self.text, f"{self.prefix}registry").locate(number, count)
+        for path in (("registry", "fields", key), ("registry", key), ("registry", "path")):
+            place = locate(self.text, self.prefix, path)
+            if place is not None:
+                return place
+        return self.position
 
     @cached_property
     def _deferral_tables(self) -> Tables:

@@ -8,7 +8,6 @@ An unknown key is an error that names the nearest known key. Otherwise a misspel
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -21,14 +20,15 @@ from provenance.artifacts.documents import toml_text
 from provenance.artifacts.documents.toml_tables import Table
 from provenance.artifacts.forms import STRING, Form, filled, is_day, is_filled, is_names
 from provenance.attestations import layout
-from provenance.config.configuration import FILE, PYPROJECT, Config, Deferral
+from provenance.config.configuration import CONSUMERS, FILE, PYPROJECT, Config, Deferral
 from provenance.errors import InputError
+from provenance.registry import mapping
 from provenance.runtime import settings
 from provenance.signing import trust_table
 
 _KEYS: Final = {
     *("registry", "repository", "resource_uri", "baseline", "run", "layout"),
-    *("trust", "deferral"),
+    *("trust", "deferral", "consumers"),
 }
 _NO_POLICY: Final = ("layout",)
 """Keys that are not part of the policy. A layout is signed as a document of its own."""
@@ -85,29 +85,18 @@ def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config
     if table is None:
         return None
     if "fields" in table:
-        raise InputError(
-            f"{shown}: `fields` is not supported: field names that are not signed cannot define "
-            "what a signed row means",
-            help="Remove the table and use this project's field names in the registry: a list "
-            "`models` of rows with `id`, `onnx`, `sha256`, `license`, … (docs: Configuration).",
-        )
+        raise _old_fields(table, shown)
     of_file = Table(table, _KEYS, shown)
-    registry = of_file.need("registry", _REGISTRY)
-    reason = paths.unsafe_reason(registry)
-    normal = os.path.normpath(registry)
-    if reason is None and (normal == ".." or normal.startswith("../")):
-        reason = "leaves the folder of the configuration"
-    if reason is not None:
-        raise InputError(f"{shown}: `registry` {registry!r} {reason}")
     return Config(
         root=root,
         path=shown,
-        registry=normal.replace(os.sep, "/"),
+        indexes=mapping.parse_registry(of_file),
         trust_table=trust_table.parse(of_file),
         deferrals=_deferrals(of_file),
         text=text,
         key_folder=Path(os.path.realpath(path)).parent if named else root,
         named=path if named else None,
+        consumers=tuple(of_file.get("consumers", _CONSUMERS, ())),
         table=table,
         baseline=of_file.optional("baseline"),
         run=settings.parse(of_file),
@@ -168,12 +157,16 @@ def _section(table: Mapping[str, Any], path: str) -> Mapping[str, Any] | None:
     return found
 
 
-_REGISTRY: Final = filled("the path of the registry", 'registry = "model/tiny/registry.json"')
 _REPOSITORY: Final = filled("OWNER/REPO", 'repository = "lusoris/vmaf"', repository.NAME)
 _RESOURCE_URI: Final = Form[str](
     f"an absolute URI of at most {repository.MAX_URI:,} printable ASCII characters",
     lambda value: is_filled(value) and repository.is_absolute_uri(value.strip()),
     'resource_uri = "https://example.org/models/registry.json"',
+)
+_CONSUMERS: Final = Form[list[str]](
+    f"a list of known consumers: {', '.join(CONSUMERS)}",
+    lambda value: is_names(value) and set(value) <= set(CONSUMERS),
+    f'consumers = ["{CONSUMERS[0]}"]',
 )
 _ROWS: Final = Form[list[str]](
     "a list of row ids, in which * and ? match",
@@ -213,12 +206,23 @@ def is_pattern(row: str) -> bool:
 
 
 def _policy_sha256(table: Mapping[str, Any]) -> str:
-    """Return the digest of the configuration's values.
+    """Return the digest of the configuration's values that decide a verdict."""
+    return mapping.digest_of({k: v for k, v in table.items() if k not in _NO_POLICY})
 
-    It is taken over JSON with sorted keys, dates in ISO form, and no white space.
-    """
-    policy = {k: v for k, v in table.items() if k not in _NO_POLICY}
-    encoded = json.dumps(
-        policy, sort_keys=True, separators=(",", ":"), ensure_ascii=True, default=str
+
+def _old_fields(table: Mapping[str, Any], path: str) -> InputError:
+    """Return the error about a table `[fields]`, with the table that replaces it filled in."""
+    fields = table["fields"] if isinstance(table["fields"], dict) else {}
+    rows = fields.get("rows", "models")
+    steps = "$[*]" if rows == "." else f"$[{json.dumps(str(rows))}][*]"
+    registry = table.get("registry")
+    shown = registry if isinstance(registry, str) else "…"
+    lines = ["[registry]", f"path = {toml_text.quoted(shown)}", f"rows = {toml_text.quoted(steps)}"]
+    lines.append("[registry.fields]")
+    lines += [
+        f"{key} = {toml_text.quoted(str(value))}" for key, value in fields.items() if key != "rows"
+    ]
+    return InputError(
+        f"{path}: `fields` is now [registry.fields], and `registry` a table",
+        help="Write it as:\n" + "\n".join(lines[: 2 + len(fields) + 2]),
     )
-    return hashlib.sha256(encoded.encode("ascii")).hexdigest()

@@ -7,12 +7,13 @@ import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
+from provenance.artifacts import repository
 from provenance.artifacts.documents.toml_tables import Table
 from provenance.attestations import recognition
 from provenance.config.loading import parse_toml, read_text
 from provenance.errors import InputError
 from provenance.signing import pem, trust_table, trusted_root
-from provenance.signing.trust import Trust, TrustedIdentity, TrustedKey
+from provenance.signing.trust import WORKFLOWS, Trust, TrustedIdentity, TrustedKey, TrustedWorkflow
 
 
 def trust_from_file(path: Path) -> Trust:
@@ -45,16 +46,47 @@ def trust_from_file(path: Path) -> Trust:
     )
 
 
-def trust_from_options(keys: Iterable[Path] = (), identity: TrustedIdentity | None = None) -> Trust:
-    """Return trust in the public keys in files, and in an identity.
+def trust_from_options(
+    keys: Iterable[Path] = (),
+    identity: TrustedIdentity | None = None,
+    workflow: TrustedWorkflow | None = None,
+) -> Trust:
+    """Return trust in the public keys in files, in an identity, and in workflows of a repository.
 
     Raises:
         InputError: If a key cannot be read.
     """
     found = tuple(t for k in keys for t in TrustedKey.all_of_pem(pem.read_file(k), str(k)))
     identities = () if identity is None else (identity,)
-    given = (("--key", found), ("--identity", identities))
-    return Trust(" and ".join(name for name, some in given if some), found, identities)
+    workflows = () if workflow is None else (workflow,)
+    given = (("--key", found), ("--identity", identities), ("--repo", workflows))
+    source = " and ".join(name for name, some in given if some)
+    return Trust(source, found, identities, workflows)
+
+
+def workflow_of(repo: str, workflow: str | None = None, ref: str | None = None) -> TrustedWorkflow:
+    """Return the workflows of a GitHub repository whose signatures a consumer trusts.
+
+    Args:
+        repo: `owner/name`.
+        workflow: The path of the workflow, or its file name; by default any.
+        ref: A pattern for the ref, as in `TrustedWorkflow`; by default any.
+
+    Raises:
+        InputError: If a value does not have its form.
+    """
+    if repository.NAME.fullmatch(repo) is None:
+        raise InputError(
+            f"{repo[:100]!r} is not a GitHub repository", help="Name it as OWNER/NAME."
+        )
+    if workflow is not None and "/" not in workflow:
+        workflow = WORKFLOWS + workflow
+    if workflow is not None and trust_table.WORKFLOW_PATH.fullmatch(workflow) is None:
+        raise InputError(
+            f"{workflow[:100]!r} is not the path of a workflow",
+            help=f"For example: {WORKFLOWS}release.yml",
+        )
+    return TrustedWorkflow(repo, workflow, ref)
 
 
 def trust_from_keys(keys: Iterable[Path]) -> Trust:

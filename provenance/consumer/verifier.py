@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from provenance.artifacts.paths import Tree
-from provenance.config import Config
+from provenance.config import Config, trust_from_options, workflow_of
 from provenance.consumer.folder import CopyingTree, PrivateFolder
 from provenance.consumer.model import ModelRefusedError, VerifiedModel
-from provenance.errors import UnavailableError
+from provenance.errors import InputError, UnavailableError
 from provenance.evidence.progress import Progress
 from provenance.frozen import dataclass
 from provenance.gate.finding import Report, Verdict
@@ -159,14 +159,45 @@ class Verifier(VerifyOptions):
 
 def open_model(
     path: StrPath,
-    trust: Trust,
+    trust: Trust | None = None,
     *,
+    key: StrPath | None = None,
+    repo: str | None = None,
+    workflow: str | None = None,
+    ref: str | None = None,
     bundle: StrPath | None = None,
     summary: StrPath | None = None,
     folder: StrPath | None = None,
     **options: Any,
 ) -> VerifiedModel:
-    """Verify a model and open it: `Verifier(trust, **options).open(path, ...)`."""
+    """Verify a model and open it: `Verifier(trust, **options).open(path, ...)`.
+
+    Args:
+        path: The model.
+        trust: The trusted signers. Or name them with `key` or `repo`.
+        key: The file of a public key whose signatures count.
+        repo: A GitHub repository, `owner/name`, whose workflows' signatures count.
+        workflow: With `repo`: only this workflow, such as `release.yml`.
+        ref: With `repo`: only runs for this ref, such as `refs/tags/v*`.
+        bundle: As for `Verifier.open`.
+        summary: As for `Verifier.open`.
+        folder: As for `Verifier.open`.
+        options: The other fields of `Verifier`.
+
+    Raises:
+        ModelRefusedError, InputError, UnavailableError: As `Verifier.open`; InputError also if no
+            signer is trusted, or both `trust` and `key` or `repo` are given.
+    """
+    given = key is not None or repo is not None
+    if given == (trust is not None):
+        raise InputError(
+            "no trusted signer" if trust is None else "two kinds of trust",
+            help='Give one: open_model(path, key="release.pub"), '
+            'open_model(path, repo="owner/name"), or a Trust.',
+        )
+    if trust is None:
+        workflows = None if repo is None else workflow_of(repo, workflow, ref)
+        trust = trust_from_options([] if key is None else [Path(key)], None, workflows)
     return Verifier(trust, **options).open(path, bundle=bundle, summary=summary, folder=folder)
 
 

@@ -17,10 +17,11 @@ from typing import Final
 from provenance.artifacts import limits
 from provenance.artifacts.baseline import BaselineName, Opened, Source, open_source
 from provenance.artifacts.paths import FileError, FileProblem
-from provenance.artifacts.registry import Registry, parse_bytes
 from provenance.config import FILE, PYPROJECT, Config, of_text
 from provenance.errors import InputError
 from provenance.frozen import dataclass
+from provenance.registry import reading
+from provenance.registry.registry import Registry
 
 _FIRST_TIME: Final = (
     "A new registry has no baseline: --baseline none, until the baseline has it at this path."
@@ -199,14 +200,16 @@ def _registry(
     """Return the registry that a configuration names, in the state of the baseline."""
     path = config.registry
     try:
-        return parse_bytes(source.read(path, limits.REGISTRY), path)
+        if alone:
+            return reading.parse_bytes(source.read(path, limits.REGISTRY), path, config.indexes[0])
+        return reading.read(source, config.indexes)
     except FileError as e:
-        if e.problem is FileProblem.MISSING:
+        raise InputError(f"baseline {name.text}: {e.message}", help=e.help) from e
+    except InputError as e:
+        if isinstance(e.__cause__, FileError) and e.__cause__.problem is FileProblem.MISSING:
             raise InputError(
                 f"baseline {name.text}: it has no registry {path!r}", help=_FIRST_TIME
             ) from e
-        raise InputError(f"baseline {name.text}: {e.message}", help=e.help) from e
-    except InputError as e:
         # If a file was named, it was read in place of the configured path.
         message = e.message.removeprefix(f"{path}: ") if alone else e.message
         raise InputError(

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections import Counter
 
 from provenance.artifacts.documents.json_edit import Edit, Insert, Set
-from provenance.artifacts.registry import Registry, Row
 from provenance.attestations import bundle as bundles
 from provenance.frozen import dataclass
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row
 
 _ENOUGH = 2
 """How many rows make a pattern: a single one may be an exception."""
@@ -31,6 +32,8 @@ class BundleNames:
     @classmethod
     def of(cls, registry: Registry) -> BundleNames | None:
         """Return the pattern of all rows that name a bundle, or None if they share no pattern."""
+        if registry.stock is None:
+            return None  # a mapping names bundles by `defaults.sigstore_bundle`
         prefixes: set[str] = set()
         behind: Counter[str] = Counter()
         named = [r for r in registry.rows if r.sigstore_bundle]
@@ -40,7 +43,7 @@ class BundleNames:
                 return None
             prefixes.add(bundle.removesuffix(ending))
             keys = list(row.verbatim)
-            at = keys.index(registry.names.of("sigstore_bundle"))
+            at = keys.index("sigstore_bundle")
             behind.update(keys[at - 1 : at])
         if len(named) < _ENOUGH or len(prefixes) != 1:
             return None
@@ -52,11 +55,11 @@ class BundleNames:
         if row.onnx is None or self.onnx[row.onnx] > 1:  # two rows would have the same bundle
             return None
         name = f"{self.prefix}{row.onnx}{bundles.SUFFIX}"
-        place = registry.path_of(row, "sigstore_bundle")
-        keys, first = list(row.verbatim), registry.names.of("onnx")
+        place = row.place("sigstore_bundle")
+        keys, first = list(row.verbatim), "onnx"
         if place[-1] in keys:
             # Stock consumers do not find it before `onnx`; REG105 moves it first.
-            misplaced = registry.names.stock and keys.index(str(place[-1])) < keys.index(first)
+            misplaced = keys.index(str(place[-1])) < keys.index(first)
             return None if misplaced else Set(place, name)
         below = keys[keys.index(first) :]
         return Insert(place, name, after=next((k for k in self.behind if k in below), first))

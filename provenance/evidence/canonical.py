@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from provenance.attestations import predicates
 from provenance.attestations.signed_row import (
+    COMPANION,
     EXTERNAL_DATA,
     MODEL,
     QUANTIZED,
@@ -21,6 +22,7 @@ from provenance.attestations.statement import Statement, Subject
 from provenance.evidence import classification, expected_statements
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import FileEvidence, RowEvidence
+from provenance.registry.json_path import normalized
 
 TEXTS: Final = (
     *("id", "kind", "description", "notes"),
@@ -68,8 +70,9 @@ def row_files(row: RowEvidence) -> tuple[SignedFile, ...]:
         SignedFile(
             name=file.name,
             role=_role(row, file),
-            declared={"sha256": sha256} if (sha256 := row.declared(file)) is not None else {},
+            declared=_declared(row, file),
             size=file.digest.size,
+            url=_url(row, file),
         )
         for file in row.model_files
         if file.digest is not None
@@ -85,8 +88,14 @@ def row_statement(
         for s in expected_statements.sidecars_of(row)
         if s.sidecar is not None
     ]
-    registry = evidence.registry
-    source = predicates.row_source(registry.path, f"$['models'][{row.index}]", row.entry.verbatim)
+    entry, file = row.entry, evidence.registry.file_of(row.entry)
+    source = predicates.row_source(
+        file.path,
+        file.format.value,
+        normalized(entry.location),
+        entry.verbatim,
+        file.mapping.sha256,
+    )
     return predicates.statement(
         REGISTRY_ROW,
         expected_statements.row_subjects(row),
@@ -102,4 +111,23 @@ def row_statement(
 
 
 def _role(row: RowEvidence, file: FileEvidence) -> str:
-    return MODEL if file is row.onnx else QUANTIZED if file is row.int8 else EXTERNAL_DATA
+    if file is row.int8:
+        return QUANTIZED
+    if file in row.models:
+        return MODEL
+    is_data = any(file is each for model in row.models for each in model.external)
+    return EXTERNAL_DATA if is_data else COMPANION
+
+
+def _declared(row: RowEvidence, file: FileEvidence) -> dict[str, str]:
+    sha256 = row.declared(file)
+    found = {} if sha256 is None else {"sha256": sha256}
+    return found | {d.algorithm: d.hex for d in row.other_digests(file)}
+
+
+def _url(row: RowEvidence, file: FileEvidence) -> str | None:
+    """Return the address that the row gives for a file, or None."""
+    listed = row.listed(file) if row.entry.files else None
+    if listed is not None and listed.url is not None:
+        return listed.url
+    return row.entry.text("url") if file is row.onnx else None

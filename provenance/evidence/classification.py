@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from provenance.artifacts.ensemble import GateVerdict, is_gate_verdict
-from provenance.artifacts.registry import Classification
 from provenance.artifacts.sidecar import Document
 from provenance.evidence.evaluation import evaluate
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.origin import declared, own_sidecar
 from provenance.evidence.rows import RowEvidence
+from provenance.registry.rows import Classification
 
 __all__ = ["Classification", "classification", "evaluated_gate", "origin", "verdict_on"]
 

@@ -20,9 +20,7 @@ from provenance.artifacts.documents.strict_json import (
     decode,
     parse_object_text,
 )
-from provenance.artifacts.packed import pack
 from provenance.artifacts.paths import IS_POINTER, FileError, PointerError, Tree
-from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import (
     INT8_SIDECAR_SUFFIX,
     Sidecar,
@@ -51,6 +49,9 @@ from provenance.evidence.rows import (
 )
 from provenance.evidence.totals import Totals
 from provenance.evidence.workers import TASK_ROWS
+from provenance.registry import reading
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row
 
 MODEL_SUFFIXES: Final = (".onnx", ".ort", ".onnx.data", ".onnx_data")
 """Suffixes of files beside a registry that count as model files, even if no row names them."""
@@ -173,7 +174,7 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
 
     `row` names the file relative to `root`, and `bundle` signs it.
     """
-    nowhere = Registry(row.onnx or "", pack(b"{}"), digest.of_bytes(b""), (row,))
+    nowhere = reading.nowhere(row.onnx or "", (row,))
     reader = RowReader(root, nowhere, (row,), progress=Progress())
     (evidence,) = reader.read([row], ensemble.Documents(), with_bundles=False)
     # Only files that exist are compared. The statement shows which signed files are missing.
@@ -193,7 +194,7 @@ def collect_file(root: Tree, row: Row, bundle: BundleEvidence) -> Evidence:
 def evidence_of_digest(path: str, sha256: str, bundle: BundleEvidence) -> Evidence:
     """Return evidence about a file of any type, as the model of an otherwise empty row."""
     row = Row(0, {"id": path}, {})
-    nowhere = Registry(path, pack(b"{}"), digest.of_bytes(b""), (row,))
+    nowhere = reading.nowhere(path, (row,))
     file = RowEvidence(row, onnx=ModelEvidence(path, path, Digest(sha256, 0)), bundle=bundle)
     return Evidence(Tree(Path()), nowhere, (file,), whole=False)
 

@@ -7,13 +7,13 @@ For rows that have changed, only the digests of their former sidecars and bundle
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.baseline import Source
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.documents.strict_json import JsonError, decode, parse_object
 from provenance.artifacts.paths import FileError, PointerError, Tree
-from provenance.artifacts.registry import Registry, Row, int8_of
 from provenance.artifacts.sidecar import sidecar_of
 from provenance.config import Config
 from provenance.evidence.baseline import Baseline
@@ -21,6 +21,8 @@ from provenance.evidence.evidence import BaselineEvidence, LostFiles
 from provenance.evidence.policy import policy_changes
 from provenance.evidence.registry_diff import Comparison, changed_digests
 from provenance.evidence.rows import FormerRow
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row, int8_of
 
 
 def collect_baseline(
@@ -96,6 +98,15 @@ class _Digests:
 
 
 def _former(
+    root: Tree, registry: Registry, then: _Digests, here: _Digests, row: Row, was: Row
+) -> FormerRow:
+    if registry.mapping_of(row).skips_absent:
+        signed = then.of(was.sigstore_bundle, limits.BUNDLE) is not None
+        return replace(_former_files(root, registry, then, here, row, was), was_signed=signed)
+    return _former_files(root, registry, then, here, row, was)
+
+
+def _former_files(
     root: Tree, registry: Registry, then: _Digests, here: _Digests, row: Row, was: Row
 ) -> FormerRow:
     if was.onnx is None or row.onnx is None:

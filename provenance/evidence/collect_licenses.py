@@ -11,9 +11,10 @@ from urllib.parse import urlsplit
 
 from provenance.artifacts import digest, license_text, limits, paths
 from provenance.artifacts.paths import FileError, Tree
-from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.repository import WorkTree, file_url, work_tree
 from provenance.evidence.rows import LicenseFile
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row
 
 
 def license_files(

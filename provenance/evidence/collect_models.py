@@ -24,12 +24,13 @@ from provenance.artifacts.onnx_model import (
 )
 from provenance.artifacts.onnx_wire import MalformedMessageError
 from provenance.artifacts.paths import FileError, FileProblem, Tree
-from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import sidecar_of
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import ExternalFile, FileEvidence, ModelEvidence
 from provenance.evidence.strays import StrayModel
 from provenance.evidence.workers import map_in_threads
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row
 
 _Read = TypeVar("_Read")
 
@@ -72,9 +73,39 @@ class ModelReader:
 
         Writing the digest of the registry into the registry would change that digest.
         """
-        is_registry = path == self._registry.path
+        is_registry = any(path == file.path for file in self._registry.files)
         known = self._of_rows.get(path) or self._taken.get(path)
         return known or ("the registry" if is_registry else None)
+
+    @cached_property
+    def _algorithms(self) -> Mapping[str, Sequence[str]]:
+        """The further algorithms of the digests that rows declare for each file, by its path."""
+        found: dict[str, dict[str, None]] = {}
+        for row in self._rows:
+            files = [(row.onnx, row.digests)] if row.digests else []
+            files += [(file.name, file.digests) for file in row.files]
+            for name, digests in files:
+                if name is not None and digests:
+                    wanted = found.setdefault(self._registry.absolute(name), {})
+                    wanted.update(dict.fromkeys(d.algorithm for d in digests))
+                    wanted.pop("sha256", None)
+        return {path: tuple(wanted) for path, wanted in found.items()}
+
+    def companions(self, names: Sequence[str]) -> dict[str, FileEvidence]:
+        """Return files of rows that are no models by name: hashed, and not parsed."""
+        return self._each(self._companion, names)
+
+    def _companion(self, name: str) -> FileEvidence:
+        path = self._registry.absolute(name)
+        reason = paths.unsafe_reason(name)
+        if reason is None and ".." in name.split("/"):
+            reason = "climbs with '..'"
+        if reason is None and any(path == file.path for file in self._registry.files):
+            reason = "is the registry"
+        if reason is not None:
+            problem = FileError(FileProblem.UNSAFE, path, f"{name!r} {reason}")
+            return FileEvidence(path, name, problem=problem)
+        return self._hashed(path, name)
 
     def read(self, names: Sequence[str]) -> dict[str, ModelEvidence]:
         """Return the models by name, relative to the registry's folder.
@@ -135,23 +166,28 @@ class ModelReader:
         if reason is not None:
             problem = FileError(FileProblem.UNSAFE, path, f"{name!r} {reason}")
             return FileEvidence(path, name, problem=problem)
+        return self._hashed(path, name)
+
+    def _hashed(self, path: str, name: str) -> FileEvidence:
+        algorithms = self._algorithms.get(path, ())
         try:
             data = self._small(path)
             if data is not None:
-                return FileEvidence(path, name, digest.of_bytes(data))
+                return FileEvidence(path, name, digest.of_bytes(data, algorithms))
             with self._open(path) as (stream, size):
-                return FileEvidence(path, name, digest.of_stream(stream, size))
+                return FileEvidence(path, name, digest.of_stream(stream, size, algorithms))
         except FileError as e:
             return FileEvidence(path, name, problem=e.kept())
         except OSError as e:
             return FileEvidence(path, name, problem=_unreadable(path, e))
 
     def _read_model(self, path: str) -> tuple[Digest, OnnxFacts]:
+        algorithms = self._algorithms.get(path, ())
         data = self._small(path)
         if data is not None:
-            return parse_onnx(data)
+            return parse_onnx(data, algorithms)
         with self._open(path) as (stream, size):
-            return read_onnx(stream, size)
+            return read_onnx(stream, size, algorithms)
 
     def _small(self, path: str) -> bytes | None:
         """Return the bytes of a small file, or None if it is large or would have to be copied.

@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import os
 import posixpath
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from provenance.artifacts import digest, limits, paths
-from provenance.artifacts import registry as registries
 from provenance.artifacts.digest import Digest
-from provenance.artifacts.packed import pack
 from provenance.artifacts.paths import FileError, FileProblem, Tree
-from provenance.artifacts.registry import Registry, Row, int8_of
 from provenance.artifacts.sidecar import sidecar_of
+from provenance.attestations.signed_row import (
+    EXTERNAL_DATA,
+    MODEL,
+    QUANTIZED,
+    SignedRow,
+    signed_row,
+)
 from provenance.attestations.statement import Statement
 from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
@@ -32,6 +38,9 @@ from provenance.evidence.rows import (
     RowEvidence,
     SidecarEvidence,
 )
+from provenance.registry import reading
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row, int8_of
 
 
 def not_collected(path: Path, summary: BundleEvidence) -> Evidence:
@@ -72,7 +81,7 @@ def collect_release(
         raise InputError(f"registry {path}: {e.message}", help=e.help) from e
     found = digest.of_bytes(data)
     genuine = signed.get(path.name) == found.sha256
-    registry = registries.parse_bytes(data, at) if genuine else _unread(at, found)
+    registry = reading.parse_bytes(data, at) if genuine else _unread(at, found)
     del data
     held = {path.name: FileEvidence(at, path.name, found)}
     others = {name: registry.absolute(name) for name in signed if name != path.name}
@@ -86,9 +95,116 @@ def collect_release(
     )
 
 
+def collect_mapped_release(
+    path: Path, index: str, base: str, summary: BundleEvidence, progress: Progress
+) -> Evidence:
+    """Return evidence about the files of a release whose registry has another shape.
+
+    The rows are those in the row bundles that the summary lists. A file that is not in its folder
+    may lie beside the registry, if no other file of the release has its name.
+
+    Args:
+        path: The path of the registry.
+        index: Its path relative to the root of the project, as it was signed.
+        base: The folder that names are relative to, relative to the root of the project.
+        summary: The release summary, with its statement.
+        progress: Receives how many files were hashed.
+
+    Raises:
+        InputError: If the registry cannot be read.
+    """
+    from provenance.evidence.snapshot import hash_files  # other consumer commands do not need it
+
+    assert summary.statement is not None
+    inputs = summary.statement.inputs
+    names = [*(s.name for s in summary.statement.subjects), *inputs]
+    steps = index.split("/")
+    given = Path(os.path.realpath(path.parent)) / path.name
+    in_layout = list(given.parts[-len(steps) :]) == steps and len(given.parents) > len(steps)
+    root = given.parents[len(steps) - 1] if in_layout else given.parent
+    tree = Tree.at(root)
+    beside = paths.relative(str(root), str(given.parent))
+    folder = base if in_layout else beside
+    lasts = Counter(posixpath.basename(name) for name in names)
+    places: dict[str, str] = {}
+    for name in dict.fromkeys(names):
+        place, last = paths.join(folder, name), posixpath.basename(name)
+        near = paths.join(beside, last)
+        is_near = lasts[last] == 1 and not tree.exists(place) and tree.exists(near)
+        places[name] = near if is_near else place
+    read = hash_files(tree, list(places.values()), progress, "hashing files")
+    held = {name: _file(place, name, read[place]) for name, place in places.items()}
+    registry = reading.nowhere(paths.join(beside, path.name), folder=folder)
+    rows: list[RowEvidence] = []
+    for name, sha256 in inputs.items():
+        statement = signed_statement(tree, held[name], sha256)
+        signed = signed_row(statement)
+        if signed is not None:
+            rows.append(_signed_row(len(rows), signed, held, statement))
+    return Evidence(
+        tree,
+        replace(registry, rows=tuple(row.entry for row in rows)),
+        tuple(rows),
+        whole=True,
+        summary=summary,
+        released=tuple(held.values()),
+    )
+
+
+def _signed_row(
+    number: int,
+    signed: SignedRow,
+    held: dict[str, FileEvidence],
+    statement: Statement | None,
+) -> RowEvidence:
+    """Return the evidence of a row as its bundle describes it."""
+
+    def file(name: str) -> FileEvidence:
+        problem = FileError(FileProblem.MISSING, name, f"{name!r} is not part of the release")
+        return held.setdefault(name, FileEvidence(name, name, problem=problem))
+
+    fields = {k: v for k, v in signed.row.items() if k not in ("classification", "origin", "gate")}
+    models = [f.name for f in signed.files if f.role == MODEL]
+    onnx = models[0] if models else None
+    fields |= {} if onnx is None else {"onnx": onnx}
+    fields |= {} if signed.smoke is None else {"smoke": signed.smoke}
+    data = tuple(
+        ExternalFile(f.path, f.name, f.digest, f.problem)
+        for f in (file(s.name) for s in signed.files if s.role == EXTERNAL_DATA)
+    )
+    others = (s.name for s in signed.files if s.role not in (EXTERNAL_DATA, QUANTIZED))
+    int8 = next((s.name for s in signed.files if s.role == QUANTIZED), None)
+    bundle = str(signed.row.get("sigstore_bundle", ""))
+    found = held.get(bundle)
+    return RowEvidence(
+        Row(number, fields, signed.verbatim, places={}),
+        onnx=None if onnx is None else _model(file(onnx), data),
+        int8=None if int8 is None else _model(file(int8)),
+        bundle=None
+        if found is None
+        else BundleEvidence(
+            found.path, found.name, found.digest, found.problem, statement=statement
+        ),
+        further=tuple(file(name) for name in others if name != onnx),
+    )
+
+
+def signed_statement(tree: Tree, file: FileEvidence, expected: str | None) -> Statement | None:
+    """Return the statement of a bundle that has the signed digest, or None."""
+    if expected is None or file.sha256 != expected:
+        return None
+    try:
+        data = tree.read(file.path, limits.BUNDLE)
+    except FileError:
+        return None  # USE001 reports a row without a statement
+    if digest.of_bytes(data).sha256 != expected:
+        return None
+    return read_bundle(file.path, data, file.name).statement
+
+
 def _unread(path: str, found: Digest) -> Registry:
     """Return an empty registry at `path` with only its digest."""
-    return Registry(path, pack(b"{}"), found, ())
+    return reading.nowhere(path, found=found)
 
 
 def _root_of(folder: Path, names: Iterable[str]) -> Path:
@@ -163,16 +279,7 @@ class _Rows:
 
     def _statement(self, file: FileEvidence) -> Statement | None:
         """Return the statement of a row bundle that has the signed bytes, or None."""
-        expected = self._bundles.get(file.name)
-        if expected is None or file.sha256 != expected:
-            return None
-        try:
-            data = self._tree.read(file.path, limits.BUNDLE)
-        except FileError:
-            return None  # USE001 reports a row without a statement
-        if digest.of_bytes(data).sha256 != expected:
-            return None
-        return read_bundle(file.path, data, file.name).statement
+        return signed_statement(self._tree, file, self._bundles.get(file.name))
 
     def _sidecar(self, onnx: str) -> SidecarEvidence | None:
         name = sidecar_of(onnx)

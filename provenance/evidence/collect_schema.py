@@ -11,8 +11,10 @@ from urllib.parse import unquote
 from provenance.artifacts import limits
 from provenance.artifacts.documents.strict_json import JsonError, decode, parse
 from provenance.artifacts.paths import FileError, Tree
-from provenance.artifacts.registry import FIELDS, Registry
 from provenance.evidence.beside import SchemaEvidence
+from provenance.registry.reading import STOCK_ROWS
+from provenance.registry.registry import Registry
+from provenance.registry.rows import FIELDS
 
 _KEY: Final = "$schema"
 _PROBE_STEPS: Final = 100_000
@@ -29,7 +31,9 @@ def registry_schema(
     `addable` are keys, besides those of `FIELDS`, that the help of a finding may add to a row. URLs
     are never fetched.
     """
-    named = registry.members.get(_KEY)
+    if registry.stock is None:
+        return None
+    named = registry.stock.members.get(_KEY)
     if not isinstance(named, str) or _ELSEWHERE.match(named):
         return None
     name, _, fragment = named.partition("#")
@@ -59,23 +63,23 @@ def _undeclared(
     """Return the keys that the schema refuses in a row, each with the place to declare it."""
     from provenance.artifacts.documents import json_schema
 
-    names = registry.names
     row: Mapping[str, Any] = registry.rows[0].verbatim if registry.rows else {}
-    more = dict.fromkeys([*map(names.of, FIELDS), *addable])
-    instance = {**registry.members, names.rows: [{**more, **row}]}
+    more = dict.fromkeys([*FIELDS, *addable])
+    instance = {**registry.files[0].members, STOCK_ROWS[0]: [{**more, **row}]}
     found = json_schema.evaluate(schema, instance, fragment, steps=_PROBE_STEPS)
     return {
         violation.member: f"{violation.where.removesuffix('additionalProperties')}properties"
         for violation in found.violations
         if violation.keyword == "additionalProperties"
         and violation.member in more
-        and violation.path == (*names.path, 0)
+        and violation.path == (*STOCK_ROWS, 0)
     }
 
 
 def _instance(registry: Registry) -> dict[str, Any]:
     """Return the registry as it was read, with null for entries that are not rows (REG101)."""
-    rows: list[Any] = [None] * (len(registry.rows) + len(registry.not_rows))
+    file = registry.files[0]
+    rows: list[Any] = [None] * (len(registry.rows) + len(file.not_rows))
     for row in registry.rows:
         rows[row.index] = row.verbatim
-    return {**registry.members, registry.names.rows: rows}
+    return {**file.members, STOCK_ROWS[0]: rows}

@@ -19,10 +19,10 @@ from provenance.artifacts.ensemble import (
     is_gate_verdict,
 )
 from provenance.artifacts.onnx_model import OnnxFacts
-from provenance.artifacts.registry import Row
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.frozen import dataclass
+from provenance.registry.rows import Row
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,6 @@ from provenance.artifacts import ensemble
 from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.documents.strict_json import START, Position
 from provenance.artifacts.paths import Tree
-from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.baseline import Place
 from provenance.evidence.beside import Fault, NotADocument, SchemaEvidence
@@ -38,6 +37,8 @@ from provenance.evidence.rows import (
     RowEvidence,
 )
 from provenance.frozen import dataclass
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row
 from provenance.runtime.settings import RunSettings
 
 
@@ -61,7 +62,7 @@ class BaselineEvidence:
     Attributes:
         name: The baseline as the user named it.
         label: The name with the commit that it resolved to.
-        comparison: The differences of the two registries.
+        comparison: The differences of the two reading.
         rows: The former state of each selected row, by its place in the registry.
         place: The folder that the paths of the former registry are relative to.
         documents: The ensemble manifests and gate verdicts of the baseline that no longer exist.

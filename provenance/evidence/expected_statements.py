@@ -12,7 +12,6 @@ from itertools import chain
 from typing import Any
 
 from provenance.artifacts import paths
-from provenance.artifacts.registry import Registry
 from provenance.attestations import bundle as bundles
 from provenance.attestations import predicates
 from provenance.attestations.statement import Statement, StatementError, Subject
@@ -20,6 +19,7 @@ from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.rows import RowEvidence, SidecarEvidence
+from provenance.registry.registry import Registry
 
 
 def summary_path(registry: Registry) -> str:
@@ -111,7 +111,8 @@ def seed_statement(evidence: Evidence, row: RowEvidence) -> Statement:
 def summary_subjects(evidence: Evidence, rows: Iterable[RowFacts]) -> dict[str, str]:
     """Return the digests of a release by name: registry, model files, and documents about them."""
     registry, rows = evidence.registry, tuple(rows)
-    subjects = {registry.name_of(registry.path): registry.digest.sha256}
+    subjects = {registry.name_of(file.path): file.digest.sha256 for file in registry.files}
+    rows = tuple(row for row in rows if not row.absent)
     for files in ((r.model_files for r in rows), (r.sidecars for r in rows)):
         for file in chain.from_iterable(files):
             if file.sha256 is not None:
@@ -159,7 +160,7 @@ def summary_statement(
     `bundles` are the bundles of the release, by name. `resource_uri` names the project's registry.
     `previous` is the digest of the statement in the summary that is replaced.
     """
-    classes = Counter(row.row.classification.value for row in rows)
+    classes = Counter(row.row.classification.value for row in rows if not row.absent)
     registry = evidence.registry
     return predicates.statement(
         predicates.SLSA_SUMMARY,
@@ -176,5 +177,23 @@ def summary_statement(
             time_verified=time_verified,
             version=version,
             previous=previous,
+            base=None if registry.stock else registry.folder,
+            absent=[absent_row(row) for row in rows if row.absent],
         ),
     )
+
+
+def absent_row(facts: RowFacts) -> dict[str, Any]:
+    """Return a row that is not signed, with what it declares of its files."""
+    row = facts.row
+    sha256 = row.digest("sha256")
+    declared = {} if sha256 is None else {"sha256": sha256}
+    declared |= {d.algorithm: d.hex for d in row.digests}
+    own = row.onnx or row.text("url")
+    files: list[dict[str, Any]] = []
+    if own is not None:
+        files.append({"name": own, "declared": declared})
+    for file in row.files:
+        name = file.name or file.url
+        files.append({"name": name, "declared": {d.algorithm: d.hex for d in file.digests}})
+    return {"id": facts.label, "files": files}

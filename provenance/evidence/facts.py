@@ -12,10 +12,10 @@ from typing import Any, Self
 
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.paths import FileProblem
-from provenance.artifacts.registry import Row
 from provenance.evidence.ensembles import Claimant, ensemble_of
 from provenance.evidence.rows import BundleEvidence, FileEvidence, ModelEvidence, RowEvidence
 from provenance.frozen import dataclass
+from provenance.registry.rows import Row
 from provenance.runtime.run import Outcome
 
 
@@ -121,6 +121,8 @@ class RowFacts:
         named: The same, also if the sidecar describes other bytes.
         misses_a_model: Whether a model is missing, so that its external data is not known.
         origin: The origin of an imported model, or None.
+        absent: The names of files that are not in the tree, and the addresses of files that have
+            no path. The row is neither signed nor judged by them.
         signatures: The signatures over its bundle that counted.
         signed_deferrals: The deferrals that trusted signers signed with the row, or None if they
             did not sign the row.
@@ -142,6 +144,7 @@ class RowFacts:
     signatures: tuple[SignatureResult, ...] = ()
     signed_deferrals: tuple[Mapping[str, Any], ...] | None = None
     signed_subjects: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -174,6 +177,7 @@ class RowFacts:
             signatures=signatures,
             signed_deferrals=signed_deferrals,
             signed_subjects=signed_subjects,
+            absent=(*row.absent, *row.remote),
         )
 
     @property
@@ -181,10 +185,14 @@ class RowFacts:
         """The name of the row in findings."""
         return self.row.label
 
+    def called(self, field: str) -> str:
+        """Return the name of a field in the index, for messages."""
+        return self.row.called(field)
+
     @property
     def onnx(self) -> ModelFacts | None:
         """The file of `onnx`, or None. Without it, a row has no int8 variant either."""
-        return next(iter(self.models), None)
+        return self.models[0] if self.row.onnx is not None and self.models else None
 
     @property
     def paths(self) -> list[str]:

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from provenance.artifacts import digest, ensemble
-from provenance.artifacts import registry as registries
 from provenance.artifacts.documents.strict_json import parse_object
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.registry_diff import Comparison
+from provenance.registry import reading
 
 
 def edited(evidence: Evidence, texts: Mapping[str, str]) -> Evidence:
@@ -27,9 +27,8 @@ def edited(evidence: Evidence, texts: Mapping[str, str]) -> Evidence:
         if isinstance(document, ensemble.Manifest) and document.path in texts
     }
     registry = evidence.registry
-    if registry.path in texts:
-        data = texts[registry.path].encode("utf-8")
-        registry = registries.parse_bytes(data, registry.path, registry.names)
+    if any(file.path in texts for file in registry.files):
+        registry = reading.edited(registry, texts)
     baseline = evidence.baseline
     if baseline is not None:
         comparison = Comparison(baseline.comparison.then, registry)

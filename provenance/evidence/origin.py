@@ -15,10 +15,10 @@ from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.forms import OBJECT, Form
-from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
 from provenance.artifacts.spdx import NotAnExpressionError, unknown_ids
 from provenance.evidence.rows import RowEvidence
+from provenance.registry.rows import is_blank
 
 Place = tuple[str, ...]
 

@@ -12,8 +12,9 @@ from typing import Any, Final
 
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.paths import FileProblem
-from provenance.artifacts.registry import Registry, Row
 from provenance.evidence.facts import FileFacts, ModelFacts, RowFacts, SignatureResult
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row
 from provenance.runtime.run import Outcome
 
 
@@ -38,6 +39,7 @@ def pack(facts: RowFacts, registry: Registry, signatures: int) -> list[Any]:
         signatures,
         facts.signed_deferrals,
         facts.signed_subjects,
+        facts.absent,
     ]
 
 
@@ -67,7 +69,7 @@ def _unpacked(
     texts: Mapping[str, str],
 ) -> RowFacts:
     files, beside, bundles, attestations, *rest = value
-    is_seed, manifest, ensemble, named, misses, origin, number, deferrals, subjects = rest
+    is_seed, manifest, ensemble, named, misses, origin, number, deferrals, subjects, absent = rest
     for flag in (is_seed, misses):
         if not isinstance(flag, bool):
             raise TypeError("expected a boolean")
@@ -78,7 +80,7 @@ def _unpacked(
         raise TypeError("expected an object")
     if deferrals is not None and not all(isinstance(each, dict) for each in deferrals):
         raise TypeError("expected objects")
-    if not all(isinstance(each, str) for each in subjects):
+    if not all(isinstance(each, str) for each in (*subjects, *absent)):
         raise TypeError("expected strings")
 
     def facts(files: Sequence[Any]) -> tuple[FileFacts, ...]:
@@ -102,6 +104,7 @@ def _unpacked(
         signatures=signatures[number],
         signed_deferrals=None if deferrals is None else tuple(deferrals),
         signed_subjects=tuple(subjects),
+        absent=tuple(absent),
     )
 
 

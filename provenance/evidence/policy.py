@@ -91,7 +91,8 @@ def _places(baseline: Baseline, former: FormerConfig, config: Config) -> Iterato
     if was != config.path:
         yield PolicyChange("the configuration", _text(was), _text(config.path), config.position)
     was = baseline.place.here(former.config.registry)
-    if was != config.registry:
+    tables = (former.config.table.get("registry"), config.table.get("registry"))
+    if was != config.registry and all(isinstance(table, str) for table in tables):
         where = toml_text.locate(config.text, config.prefix, ("registry",)) or config.position
         yield PolicyChange("`registry`", _text(was), _text(config.registry), where)
 
@@ -105,8 +106,9 @@ class _Differences:
 
     def all(self) -> Iterator[PolicyChange]:
         then, now = dict(self._then.table), dict(self._now.table)
-        for table in (then, now):
-            table.pop("registry", None)  # compared as a path
+        if all(isinstance(table.get("registry"), str) for table in (then, now)):
+            for table in (then, now):
+                table.pop("registry")  # compared as a path
         yield from self._tables((), then, now)
 
     def _tables(

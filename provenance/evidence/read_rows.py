@@ -14,16 +14,23 @@ from functools import cached_property
 
 from provenance.artifacts import digest, ensemble, limits, paths
 from provenance.artifacts.documents.strict_json import JsonError, decode, parse_object_text
-from provenance.artifacts.paths import FileError, FileProblem, Tree
-from provenance.artifacts.registry import Registry, Row, int8_of
+from provenance.artifacts.paths import FileError, FileProblem, PointerError, Tree
 from provenance.artifacts.sidecar import Sidecar, sidecar_of
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import LARGE, StatementError
 from provenance.attestations.statement import decode as decode_statement
 from provenance.evidence.collect_models import ModelReader
 from provenance.evidence.progress import Progress
-from provenance.evidence.rows import BundleEvidence, ModelEvidence, RowEvidence, SidecarEvidence
+from provenance.evidence.rows import (
+    BundleEvidence,
+    FileEvidence,
+    ModelEvidence,
+    RowEvidence,
+    SidecarEvidence,
+)
 from provenance.evidence.totals import Totals
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row, int8_of
 
 
 def read_bundle(
@@ -31,6 +38,15 @@ def read_bundle(
 ) -> BundleEvidence:
     """Return the evidence of a bundle from its bytes. For `foreign`, see `statement.decode`."""
     return _evidence(path, name or path, digest.of_bytes(data), _opened(data), foreign=foreign)
+
+
+def _is_absent(row: RowEvidence, file: FileEvidence) -> bool:
+    """Return whether a file is missing, or is represented by a Git LFS pointer as declared."""
+    if not isinstance(file.problem, PointerError):
+        return file.missing
+    size = row.declared_size(file)
+    declared = row.declared(file)
+    return declared in (None, file.problem.oid) and size in (None, file.problem.size)
 
 
 def _opened(data: bytes) -> bundles.Bundle | str:
@@ -88,6 +104,7 @@ class RowReader:
         self._row_models = {row.onnx for row in rows}
         self._names: dict[int, list[str]] = {}
         self._models: dict[str, ModelEvidence] = {}
+        self._companions: dict[str, FileEvidence] = {}
         self._sidecars: dict[str, SidecarEvidence] = {}
         self._bundles: dict[str, BundleEvidence] = {}
         self._leads_apart: dict[tuple[str, str], bool] = {}
@@ -101,8 +118,12 @@ class RowReader:
         because parsing holds the interpreter lock.
         """
         names = [name for row in rows for name in self.models_of(row)]
+        further = [file for row in rows for file in row.files if file.name is not None]
+        names += [file.name for file in further if file.name and file.is_model]
         reader = ModelReader(self._root, self._registry, self._rows, self._taken, self._progress)
         self._models = reader.read(list(dict.fromkeys(names)))
+        others = (file.name for file in further if file.name and not file.is_model)
+        self._companions = reader.companions(list(dict.fromkeys(others)))
         for name in names:
             self._totals.model(self._models[name])
         for row in rows:
@@ -117,11 +138,12 @@ class RowReader:
     ) -> RowEvidence:
         bundle = self.bundle_of(row) if with_bundles else None
         names = self.models_of(row)
+        further = tuple(self._further(row)) if row.files else ()
         if not names:
-            return RowEvidence(row, bundle=bundle)
+            return self._with_absent(RowEvidence(row, bundle=bundle, further=further))
         onnx, *int8 = names
-        sidecar = self._sidecar(sidecar_of(onnx))
-        named = sidecar.sidecar.text_at("ensemble_id") if sidecar.sidecar else None
+        sidecar = self._sidecar_beside(row, onnx)
+        named = sidecar.sidecar.text_at("ensemble_id") if sidecar and sidecar.sidecar else None
         manifest = documents.manifest_of(onnx, named, row.text("id"), row.digest("sha256"))
         attestation = None
         if with_bundles and row.sigstore_bundle is not None:
@@ -129,17 +151,41 @@ class RowReader:
             # An existing attestation is judged even if unsigned files do not call the row a seed.
             is_wanted = manifest is not None or named is not None
             attestation = self.bundle(path) if is_wanted else self._bundle_if_there(path)
-        return RowEvidence(
+        found = RowEvidence(
             entry=row,
             onnx=self._models[onnx],
             int8=self._models[int8[0]] if int8 else None,
             sidecar=sidecar,
-            int8_sidecar=self._sidecar(sidecar_of(int8[0])) if int8 else None,
+            int8_sidecar=self._sidecar_beside(row, int8[0]) if int8 else None,
             bundle=bundle,
             attestation=attestation,
             manifest=manifest,
             verdict=documents.verdict_on(manifest.id) if manifest else None,
+            further=further,
         )
+        return found if row.places is None else self._with_absent(found)
+
+    def _further(self, row: Row) -> Iterator[FileEvidence]:
+        """Yield the evidence of the files in `files`, except the row's own model."""
+        for file in row.files:
+            if file.name is not None and file.name not in self.models_of(row):
+                yield self._models[file.name] if file.is_model else self._companions[file.name]
+
+    def _sidecar_beside(self, row: Row, onnx: str) -> SidecarEvidence | None:
+        """Return the sidecar of a model. A mapped row has one only if the mapping names it."""
+        if not self._registry.mapping_of(row).is_mapped:
+            return self._sidecar(sidecar_of(onnx))
+        name = row.text("sidecar") if onnx == row.onnx else None
+        return None if name is None else self._sidecar(name)
+
+    def _with_absent(self, row: RowEvidence) -> RowEvidence:
+        """Return the evidence of a row with the names of its files that may be absent."""
+        if not self._registry.mapping_of(row.entry).skips_absent:
+            return row
+        files = (file for model in row.models for file in model.files)
+        every = {file.name: file for file in (*files, *row.further)}
+        absent = tuple(name for name, file in every.items() if _is_absent(row, file))
+        return replace(row, absent=absent) if absent else row
 
     def models_of(self, row: Row) -> list[str]:
         """Return the name of a row's model and, if it has one, of its int8 variant."""
@@ -152,6 +198,8 @@ class RowReader:
         name = row.onnx
         if name is None:
             return []
+        if self._registry.mapping_of(row).is_mapped and not row.quantized:
+            return [name]  # in an index of another shape, variants are files or rows of their own
         int8 = int8_of(name)
         lies_there = int8 not in self._row_models and self._root.exists(self._path(int8))
         return [name, int8] if row.quantized or lies_there else [name]

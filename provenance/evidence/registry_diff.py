@@ -15,8 +15,10 @@ from typing import Any, Final
 from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.documents.json_edit import Insert, Raw, Set
 from provenance.artifacts.documents.strict_json import JsonPath
-from provenance.artifacts.registry import FIELDS, Registry, Row, is_blank
 from provenance.frozen import dataclass
+from provenance.registry.reading import STOCK_ROWS
+from provenance.registry.registry import Registry
+from provenance.registry.rows import FIELDS, DeclaredFile, Row, is_blank
 
 OF_BYTES: Final = (
     "onnx",
@@ -80,11 +82,13 @@ class Comparison:
 
     def lost_fields(self, row: Row) -> Iterator[LostField]:
         """Yield the fields that a present row has lost, in their order at the baseline."""
-        names = self.then.names
         was = self.was(row)
+        if was is not None and (was.places is not None or row.places is not None):
+            yield from _lost_of_mapped(row, was)
+            return
         after: str | None = None
         for key, value in was.verbatim.items() if was is not None else ():
-            field = names.known_as(key)
+            field = key
             if key not in row.verbatim or _is_emptied(field, row.verbatim[key], value):
                 yield LostField(row, key, field, value, after)
             if key in row.verbatim:
@@ -97,9 +101,11 @@ class Comparison:
 
     def lost_fields_of_registry(self) -> Iterator[LostField]:
         """Yield the fields that the registry itself has lost, beside its list of rows."""
-        here = frozenset(self.now.keys)
+        here = frozenset(self.now.files[0].keys)
         after: str | None = None
-        for key in self.then.keys:
+        if self.then.stock is None or self.now.stock is None:
+            return
+        for key in self.then.files[0].keys:
             if key in here:
                 after = key
             else:
@@ -134,25 +140,25 @@ class Comparison:
             return Insert((lost.key,), self._raw((lost.key,)), lost.after)
         was = self.was(lost.row)
         assert was is not None  # otherwise it has lost nothing
-        raw = self._raw((*self.then.path_of(was), lost.key))
-        path = (*self.now.path_of(lost.row), lost.key)
+        raw = self._raw((*was.location, lost.key))
+        path = (*lost.row.location, lost.key)
         if lost.key in lost.row.verbatim:
             return Set(path, raw)
         return Insert(path, raw, lost.after)
 
     def row_edit(self, lost: LostRow) -> Insert:
         """Return the edit that puts a row back in its old place in the present registry."""
-        raw = self._raw(self.then.path_of(lost.row))
+        raw = self._raw(lost.row.location)
         neighbour = self.neighbour(lost)
         after = None if neighbour is None else neighbour.index
-        return Insert((*self.now.names.path, 0 if after is None else after + 1), raw, after)
+        return Insert((*STOCK_ROWS, 0 if after is None else after + 1), raw, after)
 
     def neighbour(self, lost: LostRow) -> Row | None:
         """Return the present row that preceded a lost one, or None if it was the first."""
         return self._neighbours.get(lost.row.index)
 
     def _raw(self, path: JsonPath) -> Raw:
-        return Raw.of(self.then.source, path, f"{self.then.path} of the baseline")
+        return Raw.of(self.then.files[0].source, path, f"{self.then.path} of the baseline")
 
     def _renamed(self, lost: Row) -> Row | None:
         for mark in _marks(lost):
@@ -200,6 +206,32 @@ class Comparison:
         return found
 
 
+def _lost_of_mapped(row: Row, was: Row) -> Iterator[LostField]:
+    """Yield what a row has lost if one of the two states was read through a mapping.
+
+    A field that the former row had itself, and that the present row has only from `defaults` or
+    `values`, is lost: the configuration cannot vouch for the index.
+    """
+    for field, value in was.fields.items():
+        moved = field in row.supplied and field not in was.supplied
+        if field not in row.fields or moved or _is_emptied(field, row.fields[field], value):
+            yield LostField(row, was.called(field), field, value, None)
+    for digest in was.digests:
+        if not any(now.algorithm == digest.algorithm for now in row.digests):
+            yield LostField(row, was.called(digest.algorithm), "digests", digest.hex, None)
+    here = {file.name or file.url: file for file in row.files}
+    here |= {row.onnx: DeclaredFile(row.onnx, digests=row.digests)} if row.onnx else {}
+    for file in was.files:
+        now = here.get(file.name or file.url)
+        if now is None:
+            yield LostField(row, f"{file.name or file.url}", "files", "this file", None)
+            continue
+        for digest in file.digests:
+            if now.digest(digest.algorithm) is None:
+                key = f"{digest.algorithm} of {file.name or file.url}"
+                yield LostField(row, key, "files", digest.hex, None)
+
+
 def _by_id(registry: Registry) -> dict[str, Row]:
     """Return the rows by id, and the first row if several have the same id (REG102)."""
     found: dict[str, Row] = {}
@@ -219,7 +251,24 @@ def changed_digests(row: Row, was: Row) -> dict[str, tuple[str, str]]:
     data, former = row.external_data_sha256, was.external_data_sha256
     found += [(name, former.get(name), data.get(name)) for name in former]
     pairs = ((file, sha256_of(then), sha256_of(now)) for file, then, now in found)
-    return {file: (then, now) for file, then, now in pairs if then and now and then != now}
+    changed = {file: (then, now) for file, then, now in pairs if then and now and then != now}
+    return changed | dict(_changed_further(row, was))
+
+
+def _changed_further(row: Row, was: Row) -> Iterator[tuple[str, tuple[str, str]]]:
+    """Yield the changed digests of other algorithms, and of the files in `files`."""
+    now = {d.algorithm: d.hex for d in row.digests}
+    for digest in was.digests:
+        if now.get(digest.algorithm, digest.hex) != digest.hex:
+            yield digest.algorithm, (digest.hex, now[digest.algorithm])
+    files = {file.name or file.url or "": file for file in row.files}
+    for former in was.files:
+        name = former.name or former.url or ""
+        present = files.get(name)
+        for digest in former.digests if present is not None else ():
+            hex = present.digest(digest.algorithm) if present is not None else None
+            if hex is not None and hex != digest.hex:
+                yield name, (digest.hex, hex)
 
 
 def _marks(row: Row) -> Iterator[tuple[str, str]]:

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from provenance.artifacts import ensemble, limits, spdx
 from provenance.artifacts.digest import sha256_of
-from provenance.artifacts.registry import Registry
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence.beside import SchemaEvidence
 from provenance.evidence.bundle_names import BundleNames
 from provenance.evidence.rows import FileEvidence
 from provenance.evidence.strays import Belongings, belongings
 from provenance.frozen import dataclass
+from provenance.registry.reading import STOCK_ROWS
+from provenance.registry.registry import Registry
 
 if TYPE_CHECKING:  # loaded only for a registry that names a schema
     from provenance.artifacts.documents.schema_work import Violation
@@ -72,9 +73,8 @@ class RegistryWide:
     def violations(self) -> Mapping[str | int | None, Sequence[Violation]]:
         """The violations of the schema, each once, by the row's place, or None outside the rows."""
         found: defaultdict[str | int | None, dict[object, Violation]] = defaultdict(dict)
-        rows = self.registry.names.path
         for each in self.schema.violations if self.schema is not None else ():
-            below = each.path[len(rows) :] if each.path[: len(rows)] == rows else ()
+            below = each.path[1:] if each.path[:1] == STOCK_ROWS else ()
             index = below[0] if below else None
             found[index].setdefault((each.path, each.keyword, each.member), each)
         return {index: tuple(violations.values()) for index, violations in found.items()}

@@ -111,6 +111,13 @@ def is_version(value: object) -> bool:
     return value.isprintable() and value == value.strip()
 
 
+def base_of(summary: Statement) -> str | None:
+    """Return the folder that names are relative to, for a registry of another shape, or None."""
+    field = summary.predicate.get(predicates.REGISTRY_FIELD)
+    base = field.get("base") if isinstance(field, dict) else None
+    return base if isinstance(base, str) else None
+
+
 def files_of(summary: Statement) -> dict[str, str]:
     """Return the SHA-256 of every file of a release, by name: subjects and input attestations."""
     found = {s.name: s.sha256 for s in summary.subjects}

@@ -10,11 +10,11 @@ from provenance.artifacts.digest import Digest, sha256_of
 from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.onnx_model import CutTensor, OnnxFacts
 from provenance.artifacts.paths import FileError, FileProblem
-from provenance.artifacts.registry import Row
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations import bundle as bundles
 from provenance.attestations.statement import Statement
 from provenance.frozen import dataclass
+from provenance.registry.rows import DeclaredDigest, DeclaredFile, Row
 from provenance.runtime.run import Run
 
 
@@ -173,8 +173,12 @@ class RowEvidence:
         attestation: The seed attestation.
         manifest: The ensemble manifest that lists the row.
         verdict: The gate verdict on that ensemble.
-        models: The `.onnx` file and its int8 variant, if the row has them.
-        model_files: All files that the runtime opens for the row, each once.
+        further: The files that the row names in `files`, in that order. Those that only have an
+            address are left out.
+        absent: The names of the files that are not in the tree, where the mapping allows that
+            (`absent = "skip"`). Such a row is counted, and neither judged by its bytes nor signed.
+        models: The `.onnx` file, its int8 variant, and the further models, if the row has them.
+        model_files: All files of the row, each once: models, external data, companions.
         sidecars: The sidecars of the models, whether or not they exist.
         named: The ensemble that its sidecar claims, even if the sidecar describes other bytes.
     """
@@ -188,6 +192,8 @@ class RowEvidence:
     attestation: BundleEvidence | None = None
     manifest: ensemble.Manifest | None = None
     verdict: ensemble.GateVerdict | None = None
+    further: tuple[FileEvidence, ...] = ()
+    absent: tuple[str, ...] = ()
     models: tuple[ModelEvidence, ...] = field(init=False, repr=False, compare=False)
     model_files: tuple[FileEvidence, ...] = field(init=False, repr=False, compare=False)
     sidecars: tuple[SidecarEvidence, ...] = field(init=False, repr=False, compare=False)
@@ -196,7 +202,13 @@ class RowEvidence:
     def __post_init__(self) -> None:
         """Collect once what every rule iterates over."""
         models = tuple(m for m in (self.onnx, self.int8) if m is not None)
+        if self.further:
+            known = {model.name for model in models}
+            more = (f for f in self.further if isinstance(f, ModelEvidence))
+            models += tuple(model for model in more if model.name not in known)
         files = {f.name: f for m in models for f in m.files}
+        for file in self.further:
+            files.setdefault(file.name, file)
         sidecars = tuple(s for s in (self.sidecar, self.int8_sidecar) if s is not None)
         object.__setattr__(self, "models", models)
         object.__setattr__(self, "model_files", tuple(files.values()))
@@ -208,6 +220,14 @@ class RowEvidence:
     def label(self) -> str:
         """The name of the row in findings."""
         return self.entry.label
+
+    def called(self, field: str) -> str:
+        """Return the name of a field in the index, for messages."""
+        return self.entry.called(field)
+
+    def worded(self, text: str) -> str:
+        """Return `text` with the names of the index for the quoted fields in it."""
+        return self.entry.worded(text)
 
     @property
     def index(self) -> int:
@@ -230,7 +250,38 @@ class RowEvidence:
             found = self.entry.fields.get("int8_sha256")
         else:
             found = self.entry.external_data_sha256.get(file.name)
+        if found is None and self.entry.files:
+            listed = self.listed(file)
+            found = None if listed is None else listed.digest("sha256")
         return sha256_of(found)
+
+    def declared_size(self, file: FileEvidence) -> int | None:
+        """Return the size that the row declares for one of its files, or None."""
+        listed = self.listed(file)
+        if listed is not None and listed.size is not None:
+            return listed.size
+        size = self.entry.fields.get("size") if file is self.onnx else None
+        return size if type(size) is int else None
+
+    def other_digests(self, file: FileEvidence) -> tuple[DeclaredDigest, ...]:
+        """Return the digests that the row declares for a file, of other algorithms than SHA-256."""
+        listed = self.listed(file) if self.entry.files else None
+        found = self.entry.digests if file is self.onnx else ()
+        if listed is not None:
+            found += tuple(d for d in listed.digests if d.algorithm != "sha256")
+        return found
+
+    @property
+    def remote(self) -> tuple[str, ...]:
+        """The addresses of the files that have no path. They are recorded, and not opened."""
+        entry = self.entry
+        url = entry.text("url") if entry.onnx is None and not entry.files else None
+        found = tuple(f.url for f in entry.files if f.name is None and f.url is not None)
+        return found if url is None else (url, *found)
+
+    def listed(self, file: FileEvidence) -> DeclaredFile | None:
+        """Return the entry of `files` that names a file, or None."""
+        return next((each for each in self.entry.files if each.name == file.name), None)
 
     def replaced(self, file: FileEvidence) -> bool:
         """Whether one of its model files has another digest than the row declares.
@@ -262,6 +313,7 @@ class FormerRow:
         row: The former row.
         sidecar, int8_sidecar, bundle: Their SHA-256 at the baseline.
         bundle_now: The SHA-256 of the file at the bundle's present path.
+        was_signed: Whether its bundle existed, if the mapping allows that files are absent.
     """
 
     row: Row
@@ -269,3 +321,4 @@ class FormerRow:
     int8_sidecar: str | None = None
     bundle: str | None = None
     bundle_now: str | None = None
+    was_signed: bool = False

@@ -12,17 +12,18 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 
 from provenance.artifacts import digest
-from provenance.artifacts import registry as registries
+from provenance.artifacts.baseline import Checkout
 from provenance.artifacts.digest import Digest
 from provenance.artifacts.inventory import Inventory, Scope, inventory, left_out_by
 from provenance.artifacts.paths import FileError, FileProblem, Tree
-from provenance.artifacts.registry import Registry
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import RowEvidence
 from provenance.evidence.workers import map_in_threads
+from provenance.registry import reading
+from provenance.registry.registry import Registry
 
 
 def scope_of(config: Config, registry: Registry | None = None) -> Scope:
@@ -35,21 +36,36 @@ def scope_of(config: Config, registry: Registry | None = None) -> Scope:
     """
     tree = Tree.at(config.root)
     bundles: set[str] = set()
-    named = {config.registry}
-    if registry is None and tree.exists(config.registry):
-        registry = registries.read(tree, config.registry)
-    if registry is not None:
+    named: set[str] = set()
+    folders: set[str] = set()
+    if registry is None:
+        registry = _present(tree, config)
+    if registry is None:
+        named = {path for index in config.indexes for path in index.paths}
+        folders = {tree.resolve(_folder_of(path)) for path in named}
+    else:
+        folders = {tree.resolve(_folder_of(file.path)) for file in registry.files}
+        folders.add(tree.resolve(registry.folder))
+        named = {file.path for file in registry.files}
         paths = {registry.absolute(r.sigstore_bundle) for r in registry.rows if r.sigstore_bundle}
         bundles = {tree.resolve(_folder_of(path)) for path in paths}
-        files = (n for r in registry.rows for n in (r.onnx, *r.external_data_sha256))
+        files = (n for r in registry.rows for n in r.names)
         named |= paths | {registry.absolute(n) for n in files if n is not None}
-    folders = {tree.resolve(_folder_of(config.registry)), *bundles}
+    folders |= bundles
     return Scope(
         folders=tuple(sorted(f for f in folders if not any(_is_below(f, o) for o in folders))),
         bundle_folders=tuple(sorted(bundles)),
         config=config.path if config.is_in_root else None,
         named=tuple(sorted(named)),
     )
+
+
+def _present(tree: Tree, config: Config) -> Registry | None:
+    """Return the present registry, or None if an index file that is named does not exist."""
+    named = [path for index in config.indexes for path in index.paths if "*" not in path]
+    if not all(map(tree.exists, named)):
+        return None
+    return reading.read(Checkout(tree), config.indexes)
 
 
 def named_by(registry: Registry, rows: Iterable[RowEvidence | RowFacts]) -> set[str]:

@@ -12,10 +12,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
 from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest, is_named_after
-from provenance.artifacts.registry import Registry, Row, int8_of
 from provenance.artifacts.sidecar import sidecar_of
 from provenance.evidence.evidence import Evidence
 from provenance.frozen import dataclass
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row, int8_of
 
 NOTHING: Mapping[int, str] = {}
 
@@ -138,6 +139,7 @@ def _names(row: Row) -> Iterator[str]:
     if row.sigstore_bundle is not None:
         yield row.sigstore_bundle
     yield from row.external_data_sha256
+    yield from (file.name for file in row.files if file.name is not None and file.is_model)
 
 
 def _listed(manifest: Manifest) -> Iterator[str]:

@@ -132,7 +132,7 @@ def _located(findings: Iterable[Finding], case: Case) -> Iterator[Finding]:
     registry = case.evidence.registry
     for finding in findings:
         if finding.place is not None:
-            where = registry.position_of(finding.place.row, finding.place.path)
+            where = registry.files[finding.place.file].position(finding.place.path)
             finding = replace(finding, position=where or finding.position, place=None)
         elif finding.position is None and finding.path in case.texts:
             finding = replace(finding, position=START)

@@ -12,9 +12,9 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from provenance.artifacts.registry import Registry
 from provenance.errors import UnavailableError
 from provenance.gate.units import Context, Judged, Local, Task, judge_task, read_result, step
+from provenance.registry.registry import Registry
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor, Future

@@ -12,11 +12,11 @@ from typing import Any, Final
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.documents.strict_json import JsonPath, Position
 from provenance.artifacts.paths import join
-from provenance.artifacts.registry import Classification
 from provenance.config import Deferral
 from provenance.errors import VerificationError
 from provenance.evidence.facts import SignatureResult
 from provenance.frozen import dataclass
+from provenance.registry.rows import Classification
 from provenance.signing.trust import TrustedIdentity, TrustedWorkflow
 
 
@@ -52,12 +52,12 @@ class Fix:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A path below a row of the registry.
+    """The location of a value in an index file, which has this number in the registry.
 
-    Units do not have the text of the registry, so the position is looked up later.
+    Units do not have the text of the file, so the position is looked up later.
     """
 
-    row: int
+    file: int
     path: JsonPath = ()
 
 
@@ -178,6 +178,8 @@ class RowResult:
         signatures: The signatures that counted.
         deferrals: The deferrals that are in force for it, as they are signed.
         origin: The declared origin of an imported model as it is signed, or None.
+        absent: Its files that are not here, by name or address. Then the verdict is NOTHING,
+            unless a finding about the row fails.
     """
 
     id: str
@@ -190,6 +192,7 @@ class RowResult:
     signatures: tuple[SignatureResult, ...] = ()
     deferrals: tuple[Mapping[str, Any], ...] = ()
     origin: Mapping[str, Any] | None = None
+    absent: tuple[str, ...] = ()
 
     @property
     def smoke(self) -> bool | None:
@@ -297,10 +300,15 @@ class Report:
 
     @property
     def verdict(self) -> Verdict:
-        """FAILED if any finding fails. A report without rows is never VERIFIED."""
+        """FAILED if any finding fails. A report without judged rows is never VERIFIED."""
         if any(f.fails for f in self.findings):
             return Verdict.FAILED
-        return Verdict.VERIFIED if self.rows else Verdict.NOTHING
+        return Verdict.VERIFIED if self.judged else Verdict.NOTHING
+
+    @property
+    def judged(self) -> tuple[RowResult, ...]:
+        """The rows whose files were all here."""
+        return tuple(row for row in self.rows if not row.absent)
 
     @property
     def exit_code(self) -> int:

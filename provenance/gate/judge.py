@@ -28,6 +28,7 @@ from provenance.gate.rounds import RootNeededError, Rounds
 from provenance.gate.rules import BY_CODE, Case, Target
 from provenance.gate.signature_set import SignatureSet
 from provenance.gate.units import first_bundle, needs_root
+from provenance.registry.mapping import stock
 from provenance.signing.trust import Trust
 from provenance.signing.trust_table import TrustTable
 
@@ -166,7 +167,7 @@ def _examples(around: Evidence, *, in_loop: bool) -> list[BundleEvidence]:
 def _no_config(evidence: Evidence) -> Config:
     """Return an empty configuration, for a target that has none."""
     root, path = evidence.root.root, evidence.registry.path
-    return Config(root, path, path, TrustTable(), (), "", "", root)
+    return Config(root, path, (stock(path),), TrustTable(), (), "", "", root)
 
 
 def _refuse_unknown_rules(config: Config) -> None:

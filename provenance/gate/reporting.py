@@ -78,7 +78,8 @@ def _row_result(case: Case, facts: RowFacts, in_force: InForce, *, failed: bool)
         line=row.position.line,
         classification=row.classification if stated else None,
         license=row.text("license") if stated else None,
-        verdict=Verdict.FAILED if failed else Verdict.VERIFIED,
+        verdict=Verdict.FAILED if failed else Verdict.NOTHING if facts.absent else Verdict.VERIFIED,
+        absent=facts.absent,
         model_files=tuple(
             ModelFile(f.path, f.sha256, f.size if of_model else None) for f in facts.model_files
         ),
@@ -163,6 +164,17 @@ def _not_judged(case: Case) -> tuple[str, ...]:
     if not evidence.whole:
         others = len(evidence.registry.rows) - len(case.facts)
         found.append(f"the other {others:,} rows, and what only the whole registry shows")
+    absent = [facts for facts in case.facts if facts.absent]
+    if absent:
+        files = sum(len(facts.absent) for facts in absent)
+        names = [facts.label for facts in absent]
+        shown = ", ".join(names[:_ROWS]) + (
+            f", and {len(names) - _ROWS:,} more" * (len(names) > _ROWS)
+        )
+        found.append(
+            f"{len(absent):,} {'row' if len(absent) == 1 else 'rows'} of which "
+            f"{files:,} {'file is' if files == 1 else 'files are'} not here: {shown}"
+        )
     schema = evidence.schema
     if schema is not None and schema.unevaluated:
         parts = schema.unevaluated[:_PARTS]
@@ -171,6 +183,9 @@ def _not_judged(case: Case) -> tuple[str, ...]:
         found.append(f"parts of the registry's schema, {schema.path}: {some}")
     return tuple(found)
 
+
+_ROWS: Final = 100
+"""How many rows whose files are not here are named."""
 
 _PARTS: Final = 3
 """How many parts of a schema are listed as not judged."""

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, NoReturn
 
 from provenance.artifacts.ensemble import Manifest
 from provenance.artifacts.paths import FileProblem
-from provenance.artifacts.registry import Row
 from provenance.artifacts.writing import changed
 from provenance.errors import UnavailableError
 from provenance.evidence.collect import complete
@@ -34,6 +33,7 @@ from provenance.gate.finding import Finding
 from provenance.gate.pool import LARGE
 from provenance.gate.rules import BY_CODE, Case
 from provenance.gate.units import Context, InMemory, Judged, Kept, Local, Task, judge_task
+from provenance.registry.rows import Row
 from provenance.runtime.run import Run, RunNames
 
 if TYPE_CHECKING:
@@ -276,6 +276,14 @@ def _has_changed(row: Row, baseline: BaselineEvidence) -> bool:
     former = baseline.rows.get(row.index)
     if former is None or former.row.verbatim != row.verbatim:
         return True
+    then, now = former.row, row
+    if (then.fields, then.digests, then.files, then.supplied) != (
+        now.fields,
+        now.digests,
+        now.files,
+        now.supplied,
+    ):
+        return True  # the same entry, read through another mapping
     return any((former.sidecar, former.int8_sidecar, former.bundle))
 
 

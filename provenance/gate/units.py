@@ -18,7 +18,6 @@ from typing import Any, Protocol
 from provenance.artifacts import limits
 from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest
 from provenance.artifacts.packed import pack
-from provenance.artifacts.registry import Registry, Row
 from provenance.errors import InputError, ProvenanceError, UnavailableError
 from provenance.evidence import packed_facts
 from provenance.evidence.collect import task_reader
@@ -33,6 +32,8 @@ from provenance.frozen import dataclass
 from provenance.gate.conclusions import about_units, facts_of, rules_of
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE, Case, Phase, Rule
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row
 from provenance.runtime.run import Run, RunNames
 from provenance.signing.trust import Trust
 
@@ -53,9 +54,11 @@ class Context:
     def alone(cls, case: Case, *, for_consumer: bool) -> Context:
         """Return the context for judging each unit without evidence about other units."""
         evidence, nothing = case.evidence, pack(b"{}")
-        registry = replace(
-            evidence.registry, rows=(), packed=nothing, not_rows=(), members={}, keys=()
+        files = tuple(
+            replace(file, packed=nothing, not_rows=(), members={}, keys=())
+            for file in evidence.registry.files
         )
+        registry = replace(evidence.registry, files=files, rows=())
         schema = evidence.schema and replace(evidence.schema, violations=())
         alone = Evidence(
             evidence.root,
@@ -394,7 +397,7 @@ def _is_about(judged: Judged, task: Task, rows: Sequence[Row]) -> bool:
             and rule.of_units
             and finding.row in labels
             and finding.deferred is None
-            and (finding.place is None or finding.place.row in places)
+            and (finding.place is None or finding.place.file in {row.source for row in rows})
             for number, finding in judged.findings
         )
     )

@@ -108,6 +108,9 @@ class BundleBuilder:
         for evidence in self.units.each(self.evidence):
             for row in evidence.rows:
                 made = drafts[row.index] = []
+                if row.absent or row.remote:
+                    self.progress.advance()
+                    continue
                 if Documents.ROWS in wanted:
                     assert row.bundle is not None  # LIC203 reports rows without sigstore_bundle
                     deferrals = in_force.of(row.label, row.manifest.id if row.manifest else None)

@@ -7,7 +7,7 @@ A finding carries an edit only if there is exactly one right way to fix it.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from provenance.artifacts import digest, limits, writing
@@ -25,6 +25,7 @@ from provenance.gate.pool import Workers
 from provenance.gate.reporting import report
 from provenance.gate.rules import Case
 from provenance.operations.load_evidence import baseline_of, load_evidence, today_utc
+from provenance.registry.index_file import IndexFile
 
 
 def fix(
@@ -105,7 +106,7 @@ def plan(case: Case) -> Repair:
             left[finding.fixes[0].path] = left.get(finding.fixes[0].path, 0) + 1
     return Repair(
         tuple(
-            Change(path, sources[path].text, json_edit.edit(sources[path], wanted.values(), path))
+            Change(path, sources[path].text, _edited(sources[path], wanted.values(), path))
             for path, wanted in edits.items()
         ),
         tuple(fixed),
@@ -117,22 +118,32 @@ def plan(case: Case) -> Repair:
     )
 
 
-def _sources(case: Case, paths: Collection[str]) -> Mapping[str, SourceMap]:
-    """Return the texts to edit, by path. A registry that repeats a key is left out.
+def _edited(source: SourceMap | IndexFile, edits: Iterable[Edit], path: str) -> str:
+    if isinstance(source, IndexFile):
+        return source.edited(edits)
+    return json_edit.edit(source, edits, path)
+
+
+def _sources(case: Case, paths: Collection[str]) -> Mapping[str, SourceMap | IndexFile]:
+    """Return the texts to edit, by path. An index file that repeats a key is left out.
 
     Raises:
         InputError: If a sidecar has changed since it was judged.
     """
     evidence, registry = case.evidence, case.evidence.registry
-    sources = {d.path: SourceMap(d.text) for d in evidence.documents if d.path in paths}
+    sources: dict[str, SourceMap | IndexFile] = {
+        d.path: SourceMap(d.text) for d in evidence.documents if d.path in paths
+    }
     for sidecar in (s for facts in case.facts for s in facts.sidecars if s.path in paths):
         data = evidence.root.read(sidecar.path, limits.DOCUMENT)
         if digest.of_bytes(data).sha256 != sidecar.sha256:
             raise writing.changed(sidecar.path)
         sources[sidecar.path] = SourceMap(decode(data))
-    return sources if registry.repeated_keys else {**sources, registry.path: registry.source}
+    return sources | {file.path: file for file in registry.files if not file.repeated_keys}
 
 
-def _possible(sources: Mapping[str, SourceMap], path: str, edit: Edit) -> bool:
+def _possible(sources: Mapping[str, SourceMap | IndexFile], path: str, edit: Edit) -> bool:
     source = sources.get(path)
+    if isinstance(source, IndexFile):
+        return source.reaches(edit)
     return source is not None and json_edit.reaches(source, edit)

@@ -13,10 +13,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from provenance.artifacts import digest, writing
-from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit, Insert, Set
-from provenance.artifacts.documents.strict_json import type_name
-from provenance.artifacts.registry import Registry, Row
+from provenance.artifacts.documents.strict_json import JsonPath, type_name
 from provenance.artifacts.writing import Change
 from provenance.config import Config
 from provenance.errors import InputError
@@ -27,6 +25,8 @@ from provenance.frozen import dataclass
 from provenance.gate.finding import Verdict
 from provenance.gate.rules.digest_fields import is_empty
 from provenance.operations.load_evidence import known_rows, load_evidence
+from provenance.registry.registry import Registry
+from provenance.registry.rows import DeclaredDigest, Row
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,15 +134,14 @@ def hash_models(
         for row in read_rows(around, progress)
         for entry in _entries(registry, row, add_external_data, accept)
     ]
-    after = json_edit.edit(registry.source, _edits(registry, found), registry.path)
-    edited = Change(registry.path, registry.source.text, after)
+    changes = _changes(registry, found)
     if write:
-        writing.write_changes(around.root, [edited])
+        writing.write_changes(around.root, changes)
     return Hashes(
         registry=registry.path,
         files=tuple(e.file for e in found),
-        diff=edited.diff,
-        written=write and bool(edited.diff),
+        diff="".join(change.diff for change in changes),
+        written=write and any(change.diff for change in changes),
     )
 
 
@@ -152,25 +151,32 @@ class _Entry:
 
     Attributes:
         file: The file.
-        edit: The edit of a field that the row has.
+        edit: The row, and the edit of a field that it has.
         added: A row, with the name and digest to add to its `external_data_sha256`.
     """
 
     file: HashedFile
-    edit: Edit | None = None
+    edit: tuple[Row, Set] | None = None
     added: tuple[Row, str, str] | None = None
 
 
 def _entries(
     registry: Registry, row: RowEvidence, add_external_data: bool, accept: Collection[str]
 ) -> Iterator[_Entry]:
-    names, label = registry.names, row.label
-    if not row.models:
-        reason = f"the row names no file: `{names.of('onnx')}` is missing or not a file name"
-        yield _Entry(HashedFile(label, None, None, None, None, reason, names.of("onnx")))
+    label = row.label
+    if not row.models and not row.entry.files and not row.remote:
+        called = row.called("onnx")
+        reason = f"the row names no file: `{called}` is missing or not a file name"
+        yield _Entry(HashedFile(label, None, None, None, None, reason, called))
     accepted = label in accept
+    if row.entry.places is not None or row.entry.files or row.entry.digests:
+        yield from _listed_entries(row, accepted)
+        if row.entry.places is not None:
+            return
     seen: set[str] = set()
     for model in row.models:
+        if model in row.further:
+            continue
         field = "int8_sha256" if model is row.int8 else "sha256"
         yield _declared(registry, row, model, (field,), accepted)
         if model is row.onnx is row.variant and "int8_sha256" in row.entry.fields:
@@ -187,6 +193,60 @@ def _entries(
                 yield _uncovered(registry, row, file, add_external_data and meant, accepted)
 
 
+def _listed_entries(row: RowEvidence, accepted: bool) -> Iterator[_Entry]:
+    """Yield an entry for each digest of a mapped row, and of the files in `files`.
+
+    A digest is replaced where it is written. A file without one gets an entry that shows its
+    SHA-256, because only the author knows where the index should have it.
+    """
+    for file in row.model_files:
+        listed = row.listed(file) if row.entry.files else None
+        digests = row.other_digests(file)
+        if listed is not None:
+            digests += tuple(d for d in listed.digests if d.algorithm == "sha256")
+        elif file is row.onnx and row.entry.places is None:
+            digests = tuple(d for d in digests if d.algorithm != "sha256")
+        elif file is row.onnx and (sha256 := row.entry.digest("sha256")) is not None:
+            place = (row.entry.places or {}).get("sha256")
+            digests = (DeclaredDigest("sha256", sha256, place), *digests)
+        elif file is not row.onnx and row.entry.places is None:
+            continue  # the fields of the row's own model and its external data follow
+        for declared in digests:
+            yield _compared(row, file, declared, accepted)
+        if not digests:
+            yield _Entry(_hashed(row, file, "sha256"))
+
+
+def _compared(
+    row: RowEvidence, file: FileEvidence, declared: DeclaredDigest, accepted: bool
+) -> _Entry:
+    """Return the entry of one declared digest, with the edit that replaces a wrong one."""
+    found = _hashed(row, file, declared.algorithm)
+    actual = file.digest.of(declared.algorithm) if file.digest is not None else None
+    is_right = actual is None or actual == declared.hex
+    if declared.algorithm == "sha256":
+        found = replace(found, declared=declared.hex)
+    if found.problem is not None or is_right:
+        return _Entry(found)
+    if not accepted:
+        says = f"its {declared.algorithm} is {declared.hex}, that of other bytes"
+        return _Entry(replace(found, refused=says))
+    if declared.place is None:
+        says = f"write the {declared.algorithm} {actual} by hand: a template makes the present one"
+        return _Entry(replace(found, refused=says))
+    written = digest.parse(_value_at(row.entry, declared.place))
+    new = actual if written is None or actual is None else written.respell(actual)
+    return _Entry(found, (row.entry, Set(declared.place, new)))
+
+
+def _value_at(row: Row, place: JsonPath) -> Any:
+    """Return the value at a location in the row as it is written."""
+    value: Any = row.verbatim
+    for step in place[len(row.location) :]:
+        value = value[step]
+    return value
+
+
 def _declared(
     registry: Registry,
     row: RowEvidence,
@@ -196,7 +256,7 @@ def _declared(
 ) -> _Entry:
     """Return the entry of a file whose digest has a field in the row, or must have one."""
     holder = row.entry.fields
-    called, *entry = (registry.names.of(where[0]), *where[1:])
+    called, *entry = (row.called(where[0]), *where[1:])
     if entry:
         holder = row.entry.external_data_sha256
     value = holder.get(where[-1])
@@ -210,7 +270,7 @@ def _declared(
         missing=called if where[-1] not in holder and problem is None else None,
         refused=refused,
     )
-    return _Entry(found, Set(registry.path_of(row.entry, *where), new) if new else None)
+    return _Entry(found, (row.entry, Set(row.entry.place(*where), new)) if new else None)
 
 
 def _hashed(row: RowEvidence, file: FileEvidence, field: str) -> HashedFile:
@@ -224,7 +284,7 @@ def _uncovered(
 ) -> _Entry:
     """Return the entry of an external-data file that the row has no digest for."""
     value = row.entry.fields.get("external_data_sha256")
-    called = registry.names.of("external_data_sha256")
+    called = row.called("external_data_sha256")
     problem, refused = _problem(file), None
     if add and not accepted and not is_empty(value) and not isinstance(value, dict):
         refused = f"`{called}` is {type_name(value)}, not an object"
@@ -234,33 +294,36 @@ def _uncovered(
     return _Entry(found, added=(row.entry, file.name, file.sha256))
 
 
-def _edits(registry: Registry, entries: Sequence[_Entry]) -> list[Edit]:
-    """Return the edits of all entries.
+def _changes(registry: Registry, entries: Sequence[_Entry]) -> list[Change]:
+    """Return the edits of all entries, a change for each index file.
 
     Raises:
         InputError: If a key is repeated, so it is not clear which one to edit.
     """
-    edits = [e.edit for e in entries if e.edit is not None]
+    edits: dict[int, list[Edit]] = {}
+    for row, edit in (e.edit for e in entries if e.edit is not None):
+        edits.setdefault(row.source, []).append(edit)
     added: dict[int, tuple[Row, dict[str, str]]] = {}
     for row, name, sha256 in (e.added for e in entries if e.added is not None):
         added.setdefault(row.index, (row, {}))[1][name] = sha256
     for row, missing in added.values():
-        edits += _additions(registry, row, missing)
+        edits.setdefault(row.source, []).extend(_additions(row, missing))
     if edits and registry.repeated_keys:
         raise InputError(
             f"{registry.path}: the key `{registry.repeated_keys[0][:60]}` is repeated in an object",
             help="Keep one of the two. Until then, no digest is written.",
         )
-    return edits
+    found = [(registry.files[number], these) for number, these in edits.items()]
+    return [Change(file.path, file.text, file.edited(these)) for file, these in found]
 
 
-def _additions(registry: Registry, row: Row, missing: dict[str, str]) -> Iterator[Edit]:
-    fields, names = row.fields, registry.names
-    field = registry.path_of(row, "external_data_sha256")
+def _additions(row: Row, missing: dict[str, str]) -> Iterator[Edit]:
+    fields = row.fields
+    field = row.place("external_data_sha256")
     declared = row.external_data_sha256
     if "external_data_sha256" not in fields:
         before = next((f for f in _ABOVE if f in fields), None)
-        yield Insert(field, missing, after=names.of(before) if before else None)
+        yield Insert(field, missing, after=before)
     elif not declared:
         yield Set(field, missing)
     else:

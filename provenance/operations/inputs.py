@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from provenance.artifacts import ensemble, limits
-from provenance.artifacts import registry as registries
-from provenance.artifacts.baseline import BaselineName, open_source
+from provenance.artifacts.baseline import BaselineName, Checkout, open_source
 from provenance.artifacts.digest import of_bytes
 from provenance.artifacts.documents.strict_json import JsonError, decode, parse_object_text
 from provenance.artifacts.documents.toml_tables import Table
 from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, Tree, join, read_named_file, unsafe_reason
-from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.sidecar import is_sidecar, sidecar_of
 from provenance.attestations import bundle as bundles
 from provenance.config import FILE, PYPROJECT, Config, parse_toml, read_text
@@ -28,6 +26,10 @@ from provenance.evidence.baseline import former_config
 from provenance.evidence.collect_licenses import license_files
 from provenance.evidence.expected_statements import summary_path
 from provenance.operations.load_evidence import read_registry
+from provenance.registry import reading
+from provenance.registry.mapping import stock
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row
 from provenance.signing import trust_table
 from provenance.signing.trust_table import TrustTable
 
@@ -66,9 +68,9 @@ def _named_registry(tree: Tree, given: Path) -> Registry:
         InputError: If the registry cannot be read.
     """
     if given.suffix == ".json":
-        return registries.read(tree, given.name)
+        return reading.read(Checkout(tree), [stock(given.name)])
     row = {"onnx": given.name, "sigstore_bundle": f"{given.name}{bundles.SUFFIX}"}
-    return Registry("registry.json", b"", of_bytes(b""), (Row(0, row, row),))
+    return reading.nowhere("registry.json", (Row(0, row, row),))
 
 
 def is_read(config: Config, target: Path) -> bool:
@@ -81,11 +83,10 @@ def is_read(config: Config, target: Path) -> bool:
     keys = (*config.layout.keys, *(k for step in config.layout.steps for k in step.keys))
     named = (*_files_of(config.trust_table), *keys)
     own = config.key_folder / config.path.rpartition("/")[2]
-    read = (own, config.root / config.registry, *(config.key_folder / n for n in named))
-    if place.any_of(read):
+    if place.any_of((own, *(config.key_folder / n for n in named))):
         return True
     tree, registry = read_registry(config)
-    paths = _paths(registry)
+    paths = [*_paths(registry), *(file.path for file in registry.files)]
     if place.any_of(tree.root / p for p in paths):
         return True
     if not place.is_file:

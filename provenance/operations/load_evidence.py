@@ -10,16 +10,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from provenance.artifacts import journal
-from provenance.artifacts import registry as registries
-from provenance.artifacts.baseline import BaselineName, named
+from provenance.artifacts.baseline import BaselineName, Checkout, named
 from provenance.artifacts.paths import Tree
-from provenance.artifacts.registry import Registry
 from provenance.config import Config
 from provenance.errors import InputError
 from provenance.evidence.baseline import open_baseline
 from provenance.evidence.collect import survey
 from provenance.evidence.collect_baseline import collect_baseline
 from provenance.evidence.evidence import Evidence
+from provenance.registry import reading
+from provenance.registry.registry import Registry
 
 
 def today_utc() -> datetime.date:
@@ -91,7 +91,7 @@ def read_registry(config: Config) -> tuple[Tree, Registry]:
             "a release was cut short after its commit: some of its bundles are not in place",
             help="Finish it: run `provenance release` again.",
         )
-    return tree, registries.read(tree, config.registry)
+    return tree, reading.read(Checkout(tree), config.indexes)
 
 
 def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()) -> None:
@@ -109,7 +109,7 @@ def known_rows(registry: Registry, rows: Iterable[str], also: Iterable[str] = ()
             help = (
                 f"Did you mean {near[0]!r}?"
                 if near
-                else f"Row ids are the values of `{registry.names.of('id')}` in the registry."
+                else "Row ids are the values of `id` in the registry: provenance list"
             )
             if wanted.endswith(".json") and not near:
                 help = "A ROW is an `id`. The configuration names the registry: -C, --config."

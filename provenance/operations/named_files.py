@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,12 +16,18 @@ from provenance.artifacts import digest, limits
 from provenance.artifacts.paths import FileError, FileProblem, open_named_file, read_named_file
 from provenance.attestations import bundle as bundles
 from provenance.attestations import recognition
+from provenance.attestations.signed_row import is_row
 from provenance.attestations.statement import StatementError, decode
 from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.rows import BundleEvidence
 from provenance.gate.finding import Report, Verdict
+
+MAX_NEAR: Final = 10_000
+"""How many bundles near a file are looked at to find the one about it."""
+
+_COUNTERSIGNED: Final = re.compile(rf"\.\d+{re.escape(bundles.SUFFIX)}$", re.ASCII)
 
 MAX_TRIED: Final = 32
 """How many bundles about the same file are tried until one verifies."""
@@ -199,6 +206,58 @@ def read_summary(path: Path) -> BundleEvidence:
     except FileError as e:
         raise InputError(f"release summary {path}: {e.message}", help=e.help) from e
     return with_countersignatures(path, data, foreign=False)
+
+
+def bundle_of(path: Path, sha256_of: Callable[[], str]) -> Path:
+    """Return the path of the bundle of a file: beside it, or a bundle about it near it.
+
+    Bundles are looked for in the folder of the file, and in a folder `bundles` beside it or in one
+    of the three folders above it. A bundle is about the file if its statement has the digest of
+    the file among its subjects. Whether its signature counts is judged later.
+
+    Raises:
+        InputError: If a folder cannot be listed, or several bundles are about the file.
+    """
+    beside = path.with_name(path.name + bundles.SUFFIX)
+    if beside.exists():
+        return beside
+    absolute = path.absolute()
+    above = (absolute.parent, *absolute.parents[1 : limits.CLIMB + 1])
+    folders = [absolute.parent, *(folder / "bundles" for folder in above)]
+    found = []
+    seen = 0
+    for folder in folders:
+        for name in names(folder) if folder.is_dir() else ():
+            if not name.endswith(bundles.SUFFIX) or name.endswith(bundles.SUMMARY_SUFFIX):
+                continue
+            seen += 1
+            if seen > MAX_NEAR:
+                raise InputError(
+                    f"more than {MAX_NEAR:,} bundles near {path}", help="Name it: --bundle FILE"
+                )
+            candidate = folder / name
+            if _COUNTERSIGNED.search(name) is None and _is_row_of(candidate, sha256_of()):
+                found.append(candidate)
+        if found:
+            break
+    if len(found) > 1:
+        raise InputError(
+            f"{path}: several bundles are about this file: {found[0]} and {found[1]}",
+            help="Name the one to use: --bundle FILE",
+        )
+    return found[0] if found else beside
+
+
+def _is_row_of(bundle: Path, sha256: str) -> bool:
+    """Return whether a bundle claims to be the row bundle of a file with that digest."""
+    try:
+        content = bundles.decode(read_named_file(bundle, limits.BUNDLE)).content
+        if not isinstance(content, bundles.Envelope):
+            return False
+        statement = decode(content.payload)
+    except (FileError, bundles.BundleError, StatementError):
+        return False
+    return is_row(statement) and statement.name_of(sha256) is not None
 
 
 def summary_in(folders: Iterable[Path]) -> Path | None:

@@ -17,7 +17,6 @@ from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit, Insert, Set
 from provenance.artifacts.documents.source_map import SourceMap
 from provenance.artifacts.ensemble import Manifest
-from provenance.artifacts.registry import Registry, Row
 from provenance.artifacts.writing import Change
 from provenance.config import Config
 from provenance.errors import InputError
@@ -42,6 +41,8 @@ from provenance.gate.rules.deferrals import DeferralStale
 from provenance.gate.rules.promotion import Obstacle
 from provenance.gate.rules.sidecars.current import pairs
 from provenance.operations.load_evidence import baseline_of, known_rows, load_evidence, today_utc
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row
 
 
 @dataclass(frozen=True)
@@ -220,15 +221,16 @@ def _changes(
         after = json_edit.edit(source, [Set(("smoke",), False)], manifest.path)
         changes.append(Change(manifest.path, manifest.text, after))
     if flipped:
-        edits = [_flip(registry, row) for row in flipped]
-        after = json_edit.edit(registry.source, edits, registry.path)
-        changes.append(Change(registry.path, registry.source.text, after))
+        for number, file in enumerate(registry.files):
+            edits = [_flip(row) for row in flipped if row.source == number]
+            if edits:
+                changes.append(Change(file.path, file.text, file.edited(edits)))
     return tuple(changes)
 
 
-def _flip(registry: Registry, row: Row) -> Edit:
+def _flip(row: Row) -> Edit:
     """Return the edit that sets or adds `"smoke": false` in a row."""
-    path = registry.path_of(row, "smoke")
+    path = row.place("smoke")
     if "smoke" in row.fields:
         return Set(path, False)
     return Insert(path, False, [*row.verbatim][-1])

@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from provenance.artifacts import registry as registries
 from provenance.artifacts import writing
 from provenance.artifacts.baseline import named
-from provenance.artifacts.documents import json_edit
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.writing import Change
@@ -36,6 +34,7 @@ from provenance.gate.deferral_matching import Deferrals
 from provenance.gate.finding import Verdict
 from provenance.gate.rules.stale_fields import other_bytes, refutation
 from provenance.operations.load_evidence import known_rows, read_registry
+from provenance.registry import reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +112,12 @@ def restore(
     tree, registry = read_registry(config)
     with open_baseline(name, config) as opened:
         label, comparison = opened.label, Comparison(opened.registry, registry)
+    if registry.stock is None or comparison.then.stock is None:
+        raise InputError(
+            f"{registry.path}: `restore` edits only a registry in this project's own shape",
+            help=f"See what is lost: provenance check --baseline {baseline}. Then put it back by "
+            "hand, for example with `git checkout -p`.",
+        )
     lost, declared = _lost(comparison, rows, config)
     edits: list[Edit] = [
         comparison.row_edit(item) if isinstance(item, LostRow) else comparison.field_edit(item)
@@ -121,12 +126,12 @@ def restore(
     refused = _refused(tree, comparison, lost, edits, progress)
     results = [_result(comparison, item, refused.get(id(item))) for item in lost]
     kept = [edit for edit, result in zip(edits, results, strict=True) if result.refused is None]
-    before = registry.source.text
-    edited = Change(config.registry, before, json_edit.edit(registry.source, kept, config.registry))
+    file = registry.files[0]
+    edited = Change(file.path, file.text, file.edited(kept))
     if write:
         writing.write_changes(tree, [edited])
     return Restoration(
-        registry=config.registry,
+        registry=registry.path,
         baseline=label,
         lost=tuple(results),
         declared=declared,
@@ -191,8 +196,7 @@ def _refused(
     if not of_row:
         return {}
     now = comparison.now
-    whole = json_edit.edit(now.source, edits, now.path)
-    restored = registries.parse_bytes(whole.encode("utf-8"), now.path, now.names)
+    restored = reading.edited(now, {now.path: now.files[0].edited(edits)})
     present = iter(now.rows)
     rows = {row.index: back.get(row.label) or next(present) for row in restored.rows}
     wanted = tuple(row for row in restored.rows if id(rows[row.index]) in of_row)

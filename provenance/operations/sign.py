@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from provenance.artifacts import writing
 from provenance.artifacts.paths import FileProblem, Tree
@@ -68,6 +70,7 @@ def release(
     signer: StatementSigner,
     *,
     version: str | None = None,
+    without: Sequence[str] = (),
     progress: Progress | None = None,
     processes: int = 1,
 ) -> Report:
@@ -80,17 +83,18 @@ def release(
         config: The configuration.
         signer: The signer of all documents.
         version: What the publisher calls the release, or None.
+        without: The rows to leave out because files of theirs are not here; `*` and `?` match.
         progress: Receives what is being done.
         processes: The number of processes that judge a large registry.
 
     Raises:
         InputError: As `sign`; also if the version is not valid, or the clock is behind the time
-            of the previous release.
+            of the previous release, or a row that is not named in `without` cannot be released.
         UnavailableError: As `sign`.
     """
     everything = Documents.ROWS | Documents.SEEDS | Documents.SUMMARY
     version = release_order.checked(version)
-    return _make(config, signer, everything, (), progress, processes, version)
+    return _make(config, signer, everything, (), progress, processes, version, without)
 
 
 def _make(
@@ -101,6 +105,7 @@ def _make(
     progress: Progress | None,
     processes: int = 1,
     version: str | None = None,
+    without: Sequence[str] = (),
 ) -> Report:
     declared = config.trust()
     admit(signer, declared, config)
@@ -113,6 +118,8 @@ def _make(
         report = reporting.report(case)
         if report.failing or not case.facts:
             return report
+        if Documents.SUMMARY in wanted:
+            _refuse_absent(case, without)
         for facts in case.facts:
             if facts.bundle and facts.bundle[0].problem is FileProblem.UNSAFE:
                 found = RowReader(tree, evidence.registry, ()).bundle_of(facts.row)
@@ -149,6 +156,31 @@ def _make(
     return replace(
         report, written=tuple(builder.written), kept=tuple(builder.kept), notes=tuple(notes)
     )
+
+
+def _refuse_absent(case: Case, without: Sequence[str]) -> None:
+    """Refuse to release without rows that the user did not name.
+
+    Raises:
+        InputError: If a row has files that are not here and is not named in `without`, or a name
+            matches no such row.
+    """
+    away = {facts.label: facts.absent for facts in case.facts if facts.absent}
+    unused = [name for name in without if not any(fnmatchcase(label, name) for label in away)]
+    if unused:
+        raise InputError(
+            f"--without {unused[0]}: all files of this row are here, or there is no such row",
+            help="Remove the option: it leaves out only rows whose files are not here.",
+        )
+    left = [label for label in away if not any(fnmatchcase(label, name) for name in without)]
+    if left:
+        more = f", and {len(left) - 1:,} more" if left[1:] else ""
+        raise InputError(
+            f"row {left[0]}{more}: {away[left[0]][0]} is not here, so the row cannot be signed",
+            help="Fetch the files, or leave the rows out: --without "
+            + (shlex.quote(left[0]) if len(left) == 1 else "ROW for each, or a pattern")
+            + ".",
+        )
 
 
 def _written_by(case: Case) -> list[str]:

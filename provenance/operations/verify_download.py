@@ -7,25 +7,28 @@ Trust comes only from the consumer, never from a download, and no configuration 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Final
 
 from provenance.artifacts import paths
-from provenance.artifacts.digest import is_sha256
+from provenance.artifacts.digest import Digest, is_sha256
 from provenance.artifacts.paths import Tree
-from provenance.artifacts.registry import Row
 from provenance.attestations import bundle as bundles
-from provenance.attestations.signed_row import signed_row
+from provenance.attestations.signed_row import COMPANION, MODEL, SignedRow, signed_row
 from provenance.attestations.statement import StatementError, decode
 from provenance.errors import InputError
 from provenance.evidence import releases
 from provenance.evidence.collect import collect_file, evidence_of_digest
-from provenance.evidence.collect_release import collect_release, not_collected
+from provenance.evidence.collect_release import (
+    collect_mapped_release,
+    collect_release,
+    not_collected,
+)
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.progress import Progress
-from provenance.evidence.rows import BundleEvidence
+from provenance.evidence.rows import BundleEvidence, FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate import signature_set
 from provenance.gate.finding import Report
 from provenance.gate.judge import judge
@@ -34,6 +37,7 @@ from provenance.gate.rules import Target
 from provenance.gate.signature_set import SignatureSet
 from provenance.operations import named_files, rollback_state
 from provenance.operations.verify_options import VerifyOptions
+from provenance.registry.rows import Row
 from provenance.signing.trust import Trust
 
 DIGEST_PREFIX: Final = "sha256:"
@@ -68,7 +72,7 @@ def verify_model(
         raise InputError(
             f"{path}: its name {reason}", help="Give it the name that it was published under."
         )
-    found = bundle or path.with_name(path.name + bundles.SUFFIX)
+    found = bundle or named_files.bundle_of(path, lambda: named_files.sha256_of(path))
 
     def judged(document: BundleEvidence) -> tuple[Report, Evidence]:
         evidence = _collected(path, document, open_tree)
@@ -153,10 +157,13 @@ def _judged(
 def _collected(path: Path, document: BundleEvidence, open_tree: Callable[[Path], Tree]) -> Evidence:
     """Return the evidence of a model and the files of its signed row."""
     content = document.bundle.content if document.bundle else None
+    digests: dict[str, str] = {}
     signed = None  # whether the signature counts is judged later
     if isinstance(content, bundles.Envelope):
         with contextlib.suppress(StatementError):  # SIG602 reports why
-            signed = signed_row(decode(content.payload))
+            statement = decode(content.payload)
+            signed = signed_row(statement)
+            digests = {subject.name: subject.sha256 for subject in statement.subjects}
     # The files are the ones in the statement, not the ones that the row repeats.
     fields = {} if signed is None else {k: v for k, v in signed.row.items() if k != "quant_mode"}
     if signed is not None and signed.smoke is not None:
@@ -167,8 +174,66 @@ def _collected(path: Path, document: BundleEvidence, open_tree: Callable[[Path],
     (found,) = evidence.rows
     if found.onnx is None:
         return evidence
-    checked = named_files.compared_by_sha384(document, path, found.onnx.sha256)
+    if signed is not None:
+        found = _under_signed_names(found, signed, digests, path)
+    checked = named_files.compared_by_sha384(
+        document, path, found.onnx.sha256 if found.onnx else None
+    )
     return replace(evidence, rows=(replace(found, bundle=checked),))
+
+
+def _under_signed_names(
+    row: RowEvidence, signed: SignedRow, digests: Mapping[str, str], path: Path
+) -> RowEvidence:
+    """Return the evidence with the names that its files have in the signed row.
+
+    A download may be flat, or have the folders of the repository. So the model matches a signed
+    file by its digest and the last segment of its name, or else by that segment alone. The files
+    beside it keep their place relative to it.
+    """
+    assert row.onnx is not None
+    alike = [f.name for f in signed.files if f.name.rpartition("/")[2] == path.name]
+    equal = [name for name in alike if digests.get(name) == row.onnx.sha256]
+    name = next(iter(equal or alike), None)
+    if name is None:
+        return row
+    folder = name[: -len(path.name)]
+    above = [part for part in folder.split("/") if part]
+    depth = len(above) if above == list(path.absolute().parent.parts[-len(above) :]) else 0
+    own = next((f.role for f in signed.files if f.name == name), None)
+    roles = (COMPANION, MODEL) if own == MODEL else (COMPANION,)
+    others = (f.name for f in signed.files if f.role in roles and f.name != name)
+    further = tuple(_beside(path, others, depth if above else None))
+    if not folder:
+        return replace(row, further=further)
+    return replace(
+        row,
+        entry=replace(row.entry, fields={**row.entry.fields, "onnx": name}),
+        onnx=_moved(row.onnx, folder),
+        int8=row.int8 and _moved(row.int8, folder),
+        sidecar=row.sidecar and replace(row.sidecar, name=folder + row.sidecar.name),
+        int8_sidecar=row.int8_sidecar
+        and replace(row.int8_sidecar, name=folder + row.int8_sidecar.name),
+        further=further,
+    )
+
+
+def _moved(model: ModelEvidence, folder: str) -> ModelEvidence:
+    external = tuple(replace(file, name=folder + file.name) for file in model.external)
+    return replace(model, name=folder + model.name, external=external)
+
+
+def _beside(path: Path, names: Iterable[str], depth: int | None) -> Iterator[FileEvidence]:
+    """Yield the other files of a row that exist: in their folders, or else beside the model."""
+    for name in names:
+        places = [path.parent / PurePosixPath(name).name]
+        if depth is None or depth:
+            places.insert(0, path.parents[depth or 0] / name)
+        for place in places:
+            if paths.refusal(name) is None and place.is_file():
+                sha256 = named_files.sha256_of(place)
+                yield FileEvidence(name, name, Digest(sha256, place.stat().st_size))
+                break
 
 
 def _summary_of(path: Path) -> Path:
@@ -201,6 +266,8 @@ def _opened(
         if paths.unsafe_reason(str(index)) is not None or ".." in index.parts:
             raise InputError(f"{summary.path}: not a valid path of a registry: {str(index)!r:.200}")
         registry = path / index
+        if not registry.exists():  # flat, as the assets of a release are downloaded
+            registry = path / index.name
     if index.name != registry.name:
         raise InputError(
             f"{summary.path} is the summary of the registry {index.name!r:.200}, not of "
@@ -208,7 +275,12 @@ def _opened(
             help="Give the registry the name under which it was released.",
         )
     signed = releases.files_of(statement)
-    return collect_release(registry, summary, signed, progress, with_rows=with_rows)
+    base = releases.base_of(statement)
+    if base is None:
+        return collect_release(registry, summary, signed, progress, with_rows=with_rows)
+    if paths.refusal(base) is not None:
+        raise InputError(f"{summary.path}: not a valid path of a folder: {base!r:.200}")
+    return collect_mapped_release(registry, str(index), base, summary, progress)
 
 
 def _digest(text: str) -> str:

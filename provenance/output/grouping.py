@@ -15,11 +15,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final, NamedTuple
 
-from provenance.artifacts.registry import Classification
 from provenance.config import Deferral
 from provenance.frozen import dataclass
 from provenance.gate.finding import Finding, Report, RowResult, Verdict
 from provenance.output.text import count
+from provenance.registry.rows import Classification
 
 MANY: Final = 3
 """Alike findings in more places than this are shown once."""
@@ -185,11 +185,17 @@ def summary(report: Report) -> str:
     rows = count(len(report.rows), "row")
     match report.verdict:
         case Verdict.VERIFIED:
-            kinds = _kinds(report.rows)
+            kinds = _kinds(report.judged)
+            absent = len(report.rows) - len(report.judged)
+            if absent:
+                rows = f"{len(report.judged):,} of {rows}"
+                tail = f"; {absent:,} not here{tail}"
             what = "verified" if report.trust is not None else "passed"
             return f"OK: {rows} {what}{kinds}{tail}"
         case Verdict.NOTHING:
             nothing = report.notes[-1] if report.notes else "the registry has no rows"
+            if report.rows:
+                nothing = "no row has all of its files here"
             return f"NOTHING TO VERIFY: {nothing}"
         case Verdict.FAILED:
             # A finding can be about a row that was lost since the baseline.

@@ -123,8 +123,9 @@ class _Page:
         width = max((len(printable(r.id)) for r in report.rows), default=0)
         lines = [style.strong("rows")]
         for row in report.rows:
-            ok = row.verdict is Verdict.VERIFIED
-            mark = style.good("ok  ") if ok else style.error("fail")
+            mark = style.error("fail")
+            if row.verdict is not Verdict.FAILED:
+                mark = style.quiet("away") if row.absent else style.good("ok  ")
             detail = printable(_detail(row))
             lines.append(f"  {mark} {printable(row.id).ljust(width)}  {style.quiet(detail)}")
             for signature in row.signatures:

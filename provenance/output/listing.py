@@ -7,11 +7,11 @@ import shlex
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 
-from provenance.artifacts.registry import is_blank
 from provenance.gate.finding import Verdict
 from provenance.operations.hashing import HashedFile, Hashes
 from provenance.operations.restore import Restoration, Restored
 from provenance.output.text import Style, count, diff_lines, joined, printable, size
+from provenance.registry.rows import is_blank
 
 
 def hashes(result: Hashes, style: Style) -> str:

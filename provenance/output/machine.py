@@ -90,6 +90,7 @@ def _row(row: RowResult) -> dict[str, Any]:
         "signer": row.signer,
         "signatures": [_signature(s) for s in row.signatures],
         "deferrals": [dict(d) for d in row.deferrals],
+        "absent": list(row.absent),
     }
 
 

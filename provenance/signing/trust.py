@@ -27,6 +27,9 @@ OF_THIS_RUN: Final = "the signer of this run"
 """The `source` of a `Trust` that contains only the signer of this run."""
 
 GITHUB_ISSUER: Final = "https://token.actions.githubusercontent.com"
+WORKFLOWS: Final = ".github/workflows/"
+"""The folder of workflows in a repository."""
+
 GITHUB_SERVER: Final = "https://github.com"
 _GLOB: Final = re.compile(r"\*\*|[*?]|[^*?]+")
 
@@ -123,9 +126,9 @@ class TrustedWorkflow:
 
     Attributes:
         repository: `owner/name`.
-        workflow: The path of the workflow in the repository.
+        workflow: The path of the workflow in the repository, or None for any of its workflows.
         ref: A pattern for the whole ref: `*` matches everything except `/`, `**` everything, and
-            `?` one character other than `/`.
+            `?` one character other than `/`. None for any ref.
         event: The event that must have started the run, such as `push`.
         environment: The deployment environment of the job.
         owner_id, repository_id: GitHub's numeric ids. They survive renames and are never reused.
@@ -134,8 +137,8 @@ class TrustedWorkflow:
     """
 
     repository: str
-    workflow: str
-    ref: str
+    workflow: str | None = None
+    ref: str | None = None
     event: str | None = None
     environment: str | None = None
     owner_id: str | None = None
@@ -160,9 +163,14 @@ class TrustedWorkflow:
         )
         if difference is not None:
             return difference
-        if not ref or _pattern(self.ref).fullmatch(ref) is None:
-            return f"ref {ref[:120]!r}, expected {self.ref!r}"
+        if not ref or (self.ref is not None and _pattern(self.ref).fullmatch(ref) is None):
+            return f"ref {ref[:120]!r}, expected {self.ref or 'any ref'!r}"
         workflow = f"{home}/{self.workflow}@{ref}"
+        if self.workflow is None:
+            workflow = claim(certificates.BUILD_SIGNER_URI, "")
+            of_repository = workflow.startswith(f"{home}/{WORKFLOWS}")
+            if not of_repository or not workflow.endswith(f"@{ref}"):
+                return f"workflow {workflow[:120]!r}, expected one of {home}"
         return _first_difference(
             ("workflow", claim(certificates.BUILD_SIGNER_URI), workflow),
             ("workflow", claim(certificates.BUILD_CONFIG_URI), workflow),
@@ -170,6 +178,9 @@ class TrustedWorkflow:
         )
 
     def __str__(self) -> str:
+        if self.workflow is None or self.ref is None:
+            ref = "any ref" if self.ref is None else f"ref {self.ref}"
+            return f"github {self.repository}, {self.workflow or 'any workflow'}, {ref}"
         return f"github {self.repository}/{self.workflow}@{self.ref}"
 
 

@@ -349,6 +349,7 @@ NAMES = st.lists(st.sampled_from(PARTS), max_size=4).map("/".join)
 @example("model", "../../a")
 @example("model", "/a")
 @example("a/b", "a")
+@example("a/b", "./a")
 def test_names_are_joined_as_the_standard_library_joins_them(folder: str, name: str) -> None:
     safe = paths.unsafe_reason(name) is None
     joined = os.path.normpath(f"{folder or '.'}/{name}")

@@ -199,7 +199,9 @@ def row_predicate(**row: Any) -> dict[str, Any]:
     return predicates.registry_row(
         {"id": "m", "classification": "smoke", "opset": 17} | row,
         [FILE],
-        predicates.row_source("model/registry.json", "$['models'][0]", {"id": "m", "own": 1}),
+        predicates.row_source(
+            "model/registry.json", "json", "$['models'][0]", {"id": "m", "own": 1}, A
+        ),
         [(Subject("m.json", B), None)],
         {"m.onnx": FACTS},
         [],

@@ -95,7 +95,7 @@ def test_help_lists_every_command_and_exit_code() -> None:
         ("verify-blob a --bundle b", "no trusted signer"),
         ("verify-blob a --key k", "--bundle"),
         ("verify-blob a --bundle b --require production", "--require"),
-        ("verify --key k --trust t", "--trust cannot be used with --key or --identity"),
+        ("verify --key k --trust t", "--trust cannot be used with --key, --identity or --repo"),
         ("verify --identity a@example.org", "--identity and --issuer must be given together"),
         ("verify --trusted-root r --staging", "--staging cannot be used together"),
         ("inspect", "BUNDLE"),

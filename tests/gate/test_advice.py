@@ -358,8 +358,7 @@ CASES: Final = [
     Advice("BAS801", "baseline-row-gone", "provenance restore n", command),
     Advice("BAS803", "baseline-sidecar-unchanged", 'name the digests: "sha256"',
            edited("model/m.json", describe("m.onnx"))),
-    Advice("BAS803", "baseline-bundle-unchanged", "remove the bundle",
-           edited("bundles/m.onnx.sigstore.json", remove())),
+    Advice("BAS815", "baseline-bundle-unchanged", "provenance release", command),
     Advice("BAS804", "baseline-promoted-by-hand", 'Say "smoke": true until', value),
     Advice("BAS807", "baseline-registry-field-gone", "provenance restore", command),
     Advice("BAS807", "baseline-registry-field-gone", "[[deferral]] of BAS807", deferred,
@@ -462,6 +461,8 @@ BY_HAND: Final[dict[str, str]] = {
     **dict.fromkeys(("RUN003", "RUN006", "RUN007"), _AGAIN),
     "RUN004": "what a model may take is a decision",
     "SIG604": "whom to trust is a decision, and changes the policy that was released",
+    **dict.fromkeys(("REG109", "REG110", "REG113"), "what an index means is a decision"),
+    **dict.fromkeys(("REG111", "REG112"), "where an index has its digests is a decision"),
     **dict.fromkeys(("USE002", "USE003", "USE008", "USE009", "USE010"), _OTHERS),
 }
 """Rules whose advice a test cannot follow, each with the reason."""

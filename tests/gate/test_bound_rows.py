@@ -15,7 +15,6 @@ import pytest
 
 from provenance import trust_from_keys
 from provenance.artifacts import digest
-from provenance.artifacts.registry import Row
 from provenance.attestations.predicates import REGISTRY_FIELD
 from provenance.attestations.statement import Statement, Subject
 from provenance.evidence.read_rows import read_bundle
@@ -24,6 +23,7 @@ from provenance.gate.finding import Finding
 from provenance.gate.rules.case import Case
 from provenance.gate.rules.signatures import SignersTooFew, changed_files
 from provenance.gate.signature_set import SignatureSet
+from provenance.registry.rows import Row
 from provenance.signing.judgement import Signer
 from provenance.signing.trust import TrustedIdentity
 from tests.support.keys import KeyPair

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from provenance.artifacts.registry import Classification
 from provenance.evidence.classification import classification, evaluated_gate, origin
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.origin import MAX_TEXT
 from provenance.evidence.rows import RowEvidence
 from provenance.operations.promote import promote
 from provenance.output.grouping import by_state, summary
+from provenance.registry.rows import Classification
 from tests.support.production import FOLDS, production
 from tests.support.repository import PASSED, Repository, codes, seed_gate, verdict_gate
 from tests.support.whole import read_whole

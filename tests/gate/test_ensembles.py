@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 
 from provenance.artifacts import digest
 from provenance.artifacts.ensemble import Documents, GateVerdict, Manifest
-from provenance.artifacts.packed import pack
 from provenance.artifacts.paths import Tree
-from provenance.artifacts.registry import FieldNames, Registry, Row
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.rules import BY_CODE
+from provenance.registry.reading import nowhere
+from provenance.registry.rows import Row
 from tests.support.edits import GONE, Edits, fields, file
 from tests.support.findings import listed, only
 from tests.support.mutated import consistent
@@ -363,8 +363,8 @@ def test_time_grows_with_the_number_of_ensembles() -> None:
             value = {"id": f"e{i}", "members": members}
             made.append(Manifest(f"e{i}.json", digest.of_bytes(b""), "{}", value))
             made.append(GateVerdict(f"e{i}_PROMOTE.json", digest.of_bytes(b""), "{}", {}))
-            rows += [RowEvidence(Row.of(5 * i + s, m, FieldNames())) for s, m in enumerate(members)]
-        registry = Registry("registry.json", pack(b"{}"), digest.of_bytes(b""), ())
+            rows += [RowEvidence(Row(5 * i + s, m, m)) for s, m in enumerate(members)]
+        registry = nowhere("registry.json")
         evidence = Evidence(Tree(Path()), registry, tuple(rows), whole=True, documents=tuple(made))
         start = time.process_time()
         known = Documents(tuple(made))

@@ -269,7 +269,7 @@ def test_require_accepts_only_a_verified_report(full: Repository) -> None:
         full.save().check().require()
     assert raised.value.exit_code == 1
     assert "findings" in (raised.value.help or "")
-    with pytest.raises(VerificationError, match=r"nothing to verify$"):
+    with pytest.raises(VerificationError, match=r"nothing to verify"):
         replace(report, rows=()).require()
 
 

@@ -11,16 +11,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from provenance.artifacts.documents.json_edit import Insert, Raw, Set, edit
-from provenance.artifacts.registry import ITSELF, FieldNames, Registry, parse_bytes
 from provenance.evidence.registry_diff import Comparison, LostField, LostRow, changed_digests
+from provenance.registry.reading import parse_bytes
+from provenance.registry.registry import Registry
 from tests.support.json_values import values
 
-OTHER_NAMES = FieldNames(ITSELF, {"id": "name", "license": "spdx", "onnx": "file"})
 
-
-def registry(value: Any, indent: Any = 2, names: FieldNames | None = None) -> Registry:
+def registry(value: Any, indent: Any = 2) -> Registry:
     text = json.dumps(value, indent=indent, ensure_ascii=False)
-    return parse_bytes(text.encode("utf-8", "surrogatepass"), "registry.json", names)
+    return parse_bytes(text.encode("utf-8", "surrogatepass"), "registry.json")
 
 
 def compared(then: list[dict[str, Any]], now: list[dict[str, Any]]) -> Comparison:
@@ -47,7 +46,7 @@ def undone(found: Comparison) -> str:
     fields: list[LostField] = [f for row in found.now.rows for f in found.lost_fields(row)]
     fields += found.lost_fields_of_registry()
     edits = [*map(found.row_edit, rows), *map(found.field_edit, fields)]
-    return edit(found.now.source, edits, "registry.json")
+    return edit(found.now.files[0].source, edits, "registry.json")
 
 
 keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
@@ -57,17 +56,15 @@ keys = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=5)
     st.lists(st.dictionaries(keys, values, max_size=5), min_size=1, max_size=5),
     st.dictionaries(keys, values, max_size=3),
     st.sampled_from([1, 2, 4, "\t"]),
-    st.sampled_from([None, OTHER_NAMES]),
     st.data(),
 )
 def test_edits_restore_the_position_and_spelling_of_what_was_lost(
     bodies: list[dict[str, Any]],
     outer: dict[str, Any],
     indent: Any,
-    names: FieldNames | None,
     data: st.DataObject,
 ) -> None:
-    id_key = names.of("id") if names else "id"
+    id_key = "id"
     rows = [
         data.draw(st.permutations([*body.items(), (id_key, f"row{i}")]))
         for i, body in enumerate(bodies)
@@ -83,15 +80,12 @@ def test_edits_restore_the_position_and_spelling_of_what_was_lost(
             if gone != id_key:
                 del row[gone]
         now_rows.append(row)
-    if names is not None:
-        found = Comparison(registry(then_rows, indent, names), registry(now_rows, indent, names))
-    else:
-        assume("models" not in outer)
-        then = data.draw(st.permutations([*outer.items(), ("models", then_rows)]))
-        left = data.draw(st.sets(st.sampled_from([*sorted(outer), "models"]))) | {"models"}
-        now = {k: now_rows if k == "models" else v for k, v in then if k in left}
-        found = Comparison(registry(dict(then), indent), registry(now, indent))
-    assert undone(found) == found.then.source.text
+    assume("models" not in outer)
+    then = data.draw(st.permutations([*outer.items(), ("models", then_rows)]))
+    left = data.draw(st.sets(st.sampled_from([*sorted(outer), "models"]))) | {"models"}
+    now = {k: now_rows if k == "models" else v for k, v in then if k in left}
+    found = Comparison(registry(dict(then), indent), registry(now, indent))
+    assert undone(found) == found.then.files[0].text
 
 
 def test_a_field_is_lost_if_its_name_is_gone() -> None:
@@ -138,7 +132,7 @@ def test_fields_are_lost_from_the_row_that_is_matched(
 
 def test_a_lost_id_returns() -> None:
     found = compared([A, B], [A, {"onnx": "b.onnx"}])
-    assert undone(found) == registry({"models": [A, B]}).source.text
+    assert undone(found) == registry({"models": [A, B]}).files[0].text
 
 
 @pytest.mark.parametrize(
@@ -186,7 +180,7 @@ def test_a_field_of_the_registry_itself_returns() -> None:
     lost = list(found.lost_fields_of_registry())
     assert [(f.row, f.key) for f in lost] == [(None, "$schema"), (None, "version")]
     assert lost[0].was == '"./s.json"'
-    assert undone(found) == then.source.text
+    assert undone(found) == then.files[0].text
     assert list(compared([], []).lost_fields_of_registry()) == []
 
 

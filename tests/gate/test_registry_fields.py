@@ -9,13 +9,14 @@ from typing import Any, Final
 
 import pytest
 
-from provenance.artifacts import digest, limits
+from provenance.artifacts import limits
 from provenance.artifacts.paths import Tree
-from provenance.artifacts.registry import Registry
 from provenance.config import Config
 from provenance.evidence.evidence import Evidence
 from provenance.gate.rules.case import Case
 from provenance.gate.rules.registry import is_malformed, outside
+from provenance.registry.mapping import stock
+from provenance.registry.reading import nowhere
 from provenance.signing.trust_table import TrustTable
 from tests.support.findings import listed, only, shown
 from tests.support.repository import Repository, codes
@@ -160,12 +161,12 @@ def test_repeated_key_is_reported_at_its_second_place(
 CASE: Final = Case(
     Evidence(
         Tree(Path("/repository")),
-        Registry("model/r.json", b"{}", digest.of_bytes(b""), ()),
+        nowhere("model/r.json"),
         (),
         whole=True,
     ),
     None,
-    Config(Path("/"), "c.toml", "model/r.json", TrustTable(), (), "", "", Path("/")),
+    Config(Path("/"), "c.toml", (stock("model/r.json"),), TrustTable(), (), "", "", Path("/")),
     datetime.date(2026, 6, 30),
 )
 

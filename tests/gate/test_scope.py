@@ -83,7 +83,8 @@ PROPERTIES: Final[dict[str, tuple[Callable[[Rule], bool], set[str]]]] = {
     ),
     "only warns": (
         lambda r: r.severity is Severity.WARNING,
-        listed("ATT711 ATT713 BAS810 REG106 REG115 RUN005 RUN007 SID406 SID418"),
+        listed("ATT711 ATT713 BAS810 BAS815 REG106 REG109 REG111 REG112 REG115")
+        | listed("RUN005 RUN007 SID406 SID418"),
     ),
     "escalates another rule": (lambda r: bool(r.escalates), {"SID404"}),
 }

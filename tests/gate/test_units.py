@@ -21,9 +21,7 @@ import pytest
 
 from provenance import check, load_config, verify
 from provenance.artifacts import digest, limits
-from provenance.artifacts import registry as registries
 from provenance.artifacts.ensemble import Documents, document
-from provenance.artifacts.registry import FieldNames
 from provenance.config import Deferral
 from provenance.errors import InputError, UnavailableError
 from provenance.evidence.kept_units import KeptUnits
@@ -36,6 +34,7 @@ from provenance.gate.pool import Workers
 from provenance.gate.units import _Sent as Sent
 from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.output import machine
+from provenance.registry import reading
 from tests.support.engines import InRandomOrder, in_units, ways
 from tests.support.models import External, model
 from tests.support.mutations import Change, content, copy, flip, put, remove, together
@@ -196,7 +195,7 @@ def test_kept_units_get_the_same_findings_without_being_read_again(
 def test_a_claim_joins_the_same_rows_whatever_other_rows_claim(others: dict[int, str]) -> None:
     rows = [{"id": f"r{n}", "onnx": f"r{n}.onnx"} for n in range(4)]
     data = json.dumps({"models": rows}).encode()
-    registry = registries.parse_bytes(data, "registry.json", FieldNames())
+    registry = reading.parse_bytes(data, "registry.json")
     value = {"members": [{"onnx": "r1.onnx"}, {"onnx": "r3.onnx"}]}
     manifest = document("m.json", digest.of_bytes(b""), "", value)
     assert manifest is not None

@@ -27,13 +27,13 @@ from provenance.artifacts.digest import of_bytes
 from provenance.artifacts.journal import JOURNAL_FOLDER
 from provenance.artifacts.onnx_model import NotOnnxError, read_onnx
 from provenance.artifacts.paths import FileError, FileProblem, Tree
-from provenance.artifacts.registry import Row
 from provenance.evidence.collect import collect_file
 from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.rows import ModelEvidence
 from provenance.gate.judge import Terms, judge
 from provenance.gate.rules import Target
 from provenance.operations import named_files
+from provenance.registry.rows import Row
 from tests.operations.workspace import CONFIG, DEFERRAL, SEEDS, Workspace
 from tests.support.cases import message_bundle
 from tests.support.command import Result, run_cli, time_limit
@@ -132,7 +132,7 @@ def rows(two_rows: Repository, tmp_path: Path) -> Repository:
         ('"models": [', '"models": [{"onnx": "evil.onnx"}], "models": [', None),
         ('"license": "MIT"', '"license": "GPL-3.0-only", "license": "MIT"', "m"),
         ('"license": "ISC"', '"license": "GPL-3.0-only", "license": "ISC"', None),
-        ('"x": 1', '"x": 2, "x": 1', None),
+        ('"x": 1', '"x": 2, "x": 1', "m"),
     ],
     ids=["two lists of models", "in the row", "in another row", "deep in the row"],
 )
@@ -893,6 +893,28 @@ def other_rows(tree: Repository) -> None:
     append(tree, '[fields]\nrows = "genuine"\n')
 
 
+def remapped(tree: Repository, **fields: str) -> None:
+    """Let the configuration read the registry through a mapping, with these fields in addition."""
+    text = config_of(tree).read_text().replace('registry = "model/registry.json"\n', "")
+    names = dict.fromkeys(("id", "onnx", "sha256", "kind", "opset", "license_url"))
+    mapped = {name: name for name in (*names, "sigstore_bundle", "notes")} | fields
+    lines = "".join(f'{name} = "{member}"\n' for name, member in mapped.items())
+    table = '[registry]\npath = "model/registry.json"\nrows = "$.models[*]"\n[registry.fields]\n'
+    config_of(tree).write_text(f"{text}\n{table}{lines}")
+
+
+def license_from_another_field(tree: Repository) -> None:
+    remapped(tree, license="kind")
+
+
+def license_from_the_configuration(tree: Repository) -> None:
+    remapped(tree)
+    append(tree, '[registry.defaults]\nlicense = "MIT"\nsmoke = false\n')
+
+
+REMAPPED = {"ATT703", "LIC205", "REG109", "USE002", "USE004"}
+
+
 def decoy(tree: Repository) -> None:
     """The configuration names a genuine copy; consumers read the registry, which was changed."""
     shutil.copy(tree.registry, tree.path("decoy.json"))
@@ -938,6 +960,8 @@ CONSUMER = ("smoke", "--require", "production", "--license-allow", "MIT")
         (map_fields, (), 2),
         (other_rows, CONSUMER, 2),
         (other_rows, (), 2),
+        (license_from_another_field, CONSUMER, REMAPPED | {"LIC204"}),
+        (license_from_the_configuration, CONSUMER, REMAPPED),
         (decoy, ("plain",), {"ATT703"}),
         (decoy, (), {"ATT703", "ATT709", "SIG607"}),
         (decoy_elsewhere, ("plain",), {"ATT703"}),
@@ -959,7 +983,7 @@ def test_nothing_unsigned_decides(
     result = run_cli("verify", *args, "--format", "json", cwd=tree.root)
     if isinstance(expected, int):
         assert (result.code, result.out) == (expected, "")
-        assert "`fields` is not supported" in result.err
+        assert "`fields` is now [registry.fields]" in result.err
     else:
         assert result.code == 1
         found = {code for code, _ in result.codes}

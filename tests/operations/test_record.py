@@ -204,7 +204,7 @@ def test_a_registry_in_a_folder_that_in_toto_excludes_stops_the_step(pipeline: P
     (pipeline.root / "model").rename(pipeline.root / "model.link")
     pipeline.repository.folder = "model.link"
     pipeline.repository.save()
-    with pytest.raises(InputError, match=r"'model\.link/' is part of the release.*\*`$"):
+    with pytest.raises(InputError, match=r"'model\.link/' is part of the release.*\*`"):
         pipeline.do("check")
 
 

@@ -23,11 +23,11 @@ from provenance import (
     trust_from_keys,
     verify,
 )
-from provenance.artifacts.registry import Classification
 from provenance.evidence.read_rows import read_bundle
 from provenance.evidence.releases import release_of
 from provenance.gate.finding import RowResult, Verdict
 from provenance.operations import rollback_state
+from provenance.registry.rows import Classification
 from tests.support.command import run_cli
 from tests.support.keys import KeyPair
 from tests.support.models import model

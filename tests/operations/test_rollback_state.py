@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 
 from provenance import InputError, Report, UnavailableError
-from provenance.artifacts.registry import Classification
 from provenance.evidence.releases import Release, ReleaseOrder
 from provenance.gate.finding import RowResult, Verdict
 from provenance.operations import rollback_state
+from provenance.registry.rows import Classification
 
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -144,7 +144,7 @@ def with_stray_and_error(repository: Repository) -> Report:
         ),
         (
             with_stale_deferral,
-            r"\n  provenance\.toml\n    5:1  DEF901  SID402 no longer occurs for m",
+            r"\n  provenance\.toml\n    6:1  DEF901  SID402 no longer occurs for m",
             "FAILED: 1 error",
         ),
         (

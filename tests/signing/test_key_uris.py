@@ -186,7 +186,7 @@ def test_error_of_a_client_is_explained(scheme: str, key: KeyPair, fake: Fake) -
         assert len(error.message) < 300
         assert error.help == BY_NAME[scheme].check
     fake(scheme, signing=type("PinIncorrect", (Exception,), {})())
-    refused(scheme, key, r"does not sign: PinIncorrect$")
+    refused(scheme, key, r"does not sign: PinIncorrect")
     fake(scheme, opening=UnsupportedLibraryError("some library required"))
     error = refused(scheme, key, "its client library is not installed")
     assert error.help == f'pip install "securesystemslib[{BY_NAME[scheme].extra}]"'

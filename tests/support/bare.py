@@ -7,17 +7,17 @@ import datetime
 from pathlib import Path
 from typing import Final
 
-from provenance.artifacts import digest
 from provenance.artifacts.paths import Tree
-from provenance.artifacts.registry import Registry
 from provenance.config import Config
 from provenance.evidence.evidence import Evidence
 from provenance.gate.rules.case import Case
+from provenance.registry.mapping import stock
+from provenance.registry.reading import nowhere
 from provenance.signing.trust_table import TrustTable
 
 BARE: Final = Case(
-    Evidence(Tree(Path("/")), Registry("r.json", b"{}", digest.of_bytes(b""), ()), (), whole=True),
+    Evidence(Tree(Path("/")), nowhere("r.json"), (), whole=True),
     None,
-    Config(Path("/"), "c.toml", "r.json", TrustTable(), (), "", "", Path("/")),
+    Config(Path("/"), "c.toml", (stock("r.json"),), TrustTable(), (), "", "", Path("/")),
     datetime.date(2026, 6, 30),
 )

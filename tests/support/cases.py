@@ -48,7 +48,8 @@ kinds; the most common ones are:
 
 An edit that changes nothing is an error. In an edit, `@digest:0@` stands for a digest of 64 zeros,
 or of another digit. In every text file of the tree, `@sha256:NAME@` becomes the digest of the file
-NAME in the same folder: after all of `make`, and after each edit of `then`. `{tree}`, `{outside}`,
+NAME in the same folder, and `@md5:NAME@` its MD5: after all of `make`, and after each edit of
+`then`. `{tree}`, `{outside}`,
 `{key}` and `{pub}` stand for the paths of the tree, of a folder beside it, and of the private and
 the public key of the run; they are replaced in commands, environment variables, paths and texts.
 
@@ -62,6 +63,7 @@ occur as often as it is listed. `message` (one string or several), `help`, `abou
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import random
@@ -84,7 +86,7 @@ from tests.support.repository import replace_once, sha256
 FOLDER: Final = Path(__file__).parent.parent / "cases"
 REGISTRY: Final = "model/registry.json"
 _BASES: Final = "bases"
-_DIGEST: Final = re.compile(rb"@sha256:([^@\s]+)@")
+_DIGEST: Final = re.compile(rb"@(sha256|md5):([^@\s]+)@")
 _REPEATED: Final = re.compile(r"@digest:([0-9a-f])@")
 PATHS: Final = {
     "bundle": "bundles/m.onnx.sigstore.json",
@@ -383,7 +385,8 @@ class Workshop:
 
 def _filled(content: bytes, folder: Path) -> bytes:
     def digest(match: re.Match[bytes]) -> bytes:
-        return sha256((folder / match[1].decode()).read_bytes()).encode()
+        data = (folder / match[2].decode()).read_bytes()
+        return hashlib.new(match[1].decode(), data, usedforsecurity=False).hexdigest().encode()
 
     return _DIGEST.sub(digest, content)
 

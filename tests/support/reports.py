@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 from provenance.artifacts.documents.strict_json import Position
-from provenance.artifacts.registry import Classification
 from provenance.gate.finding import Finding, Report, RowResult, Severity, Verdict
+from provenance.registry.rows import Classification
 from tests.support.models import model
 from tests.support.repository import Repository
 

@@ -181,6 +181,7 @@ class Repository:
         text = json.dumps({"schema_version": 1, "models": self.rows}, indent=2) + "\n"
         self.registry.write_text(text, "utf-8")
         lines = [f'registry = "{self.folder}/registry.json"', f'resource_uri = "{PROJECT}"']
+        lines.append('consumers = ["libvmaf"]')
         if self.key is not None:
             (self.root / "release.pub").write_bytes(self.key.public.read_bytes())
             lines += ["[[trust.key]]", 'path = "release.pub"']

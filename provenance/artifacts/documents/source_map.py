@@ -177,5 +177,5 @@ _SPACE = re.compile(r"[ \t\r\n]*+")
 _COLON = re.compile(r"[ \t\r\n]*+:[ \t\r\n]*+")
 _COMMA = re.compile(r"[ \t\r\n]*+,?[ \t\r\n]*+")
 _UP_TO_BRACKET = re.compile(rf'[^\[\]{{}}"]*+(?:{_ONE_STRING}[^\[\]{{}}"]*+)*+')
-_DEPTH = 4  # "models", a row, "external_data_sha256", a name
+_DEPTH = limits.NESTING
 _KEPT = 16  # objects and arrays: the rows, and those that rules use together

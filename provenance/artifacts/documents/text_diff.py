@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compute the unified diff of two texts, in linear time for registries.
+"""Compute the unified diff of two texts, in linear time for reading.
 
 `difflib` alone takes minutes for ten thousand rows, because their lines are so similar. This module
 first matches lines that occur once in each text, such as ids. `difflib` then compares the lines

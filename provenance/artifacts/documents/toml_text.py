@@ -31,7 +31,7 @@ _STRING: Final = (
     r'|"(?:[^"\\\n]|\\[^\n])*+"'
     r"|'[^'\n]*+'"
 )
-_TOKEN: Final = re.compile(
+TOKEN: Final = re.compile(
     rf"(?P<space>[ \t]++)|(?P<comment>\#[^\n]*+)|(?P<part>{_STRING}|[A-Za-z0-9_-]++)"
     r"|(?P<dot>\.)|(?P<open>[\[{])|(?P<close>[\]}])|(?P<comma>,)|(?P<equals>=)|(?P<line>\n++)"
     r"|(?P<other>[\s\S])"
@@ -70,7 +70,7 @@ def _bound(text: str) -> None:
     parts = levels = values = 0
     line = 1
     after_dot = False
-    for token in _TOKEN.finditer(text):
+    for token in TOKEN.finditer(text):
         kind = token.lastgroup
         if kind == "part":
             parts = parts + 1 if after_dot else 1

@@ -14,6 +14,7 @@ from provenance.gate.rules import (
     deferrals,
     ensembles,
     license,
+    mapped,
     pipeline,
     registry,
     runtime,
@@ -29,6 +30,7 @@ CATALOGUE: Final[tuple[Rule, ...]] = tuple(
     rule()
     for family in (
         registry,
+        mapped,
         schema,
         license,
         artifacts,

@@ -113,6 +113,7 @@ class Rule(Declaration):
         help: str,
         *,
         below: JsonPath = (),
+        place: JsonPath | None = None,
         about: str | None = None,
         fixes: tuple[Fix, ...] = (),
     ) -> Finding:
@@ -126,6 +127,7 @@ class Rule(Declaration):
             help: The next step.
             below: The path of the value to edit, relative to the field, or to the row if `field`
                 is None.
+            place: The location of the value in the row's index file, in place of `field`.
             about: The file that the finding is about, or None for the registry.
             fixes: The edits that resolve the finding.
         """
@@ -133,17 +135,20 @@ class Rule(Declaration):
         if case.alone:
             return self.finding(message, help, path=about or registry.path, row=row.label)
         entry = row.row if isinstance(row, RowFacts) else row.entry
-        where = below
-        if field is not None:
-            has_field = field in entry.fields
-            where = (case.name_of(field), *below) if has_field else ()
+        where: JsonPath = place or ()
+        if place is not None:
+            pass
+        elif field is None:
+            where = (*entry.location, *below) if below else ()
+        elif field in entry.fields:
+            where = (*entry.place(field), *below)
         return self.finding(
             message,
             help,
-            path=registry.path,
+            path=registry.file_of(entry).path,
             row=row.label,
             position=entry.position,
-            place=Place(entry.index, where) if where else None,
+            place=Place(entry.source, where) if where else None,
             about=about,
             fixes=fixes,
         )
@@ -177,7 +182,8 @@ class ModelRule(Rule):
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         """Yield the findings about the models of one row."""
         for model in row.models:
-            yield from self.judge_model(case, row, model)
+            if model.name not in row.absent:
+                yield from self.judge_model(case, row, model)
 
     def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterable[Finding]:
         """Return the findings about one model."""

@@ -4,18 +4,17 @@
 from __future__ import annotations
 
 import datetime
-import re
 from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import field
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import TypeAlias
 
 from provenance.artifacts.forms import shown as shown
 from provenance.attestations import signed_row
 from provenance.attestations.bundle import Envelope, MessageSignature
 from provenance.attestations.signed_row import SignedRow
 from provenance.attestations.statement import Statement
-from provenance.config import Config
+from provenance.config import LIBVMAF, Config
 from provenance.evidence import releases
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts
@@ -28,9 +27,6 @@ from provenance.gate.requirements import EXPECTED_TYPES, NOTHING, Require
 from provenance.gate.rules.declaration import Declaration, Phase, Target
 from provenance.gate.signature_set import SignatureSet
 from provenance.signing.trust import Trust
-
-_QUOTED: Final = re.compile(r"([\"`])(\w+)\1", re.ASCII)
-
 
 _SignatureKey: TypeAlias = tuple[int, str | None]
 """The `id()` of a bundle, and the digest of the file whose signature is verified."""
@@ -97,6 +93,11 @@ class Case:
         """Whether this run judges the rule for all selected rows."""
         rule = self.catalogue[code]
         return rule.phase in self.phases and (self.evidence.whole or not rule.needs_whole)
+
+    @property
+    def for_libvmaf(self) -> bool:
+        """Whether the registry must have the format that libvmaf reads."""
+        return LIBVMAF in self.config.consumers and self.evidence.registry.stock is not None
 
     @property
     def compares_releases(self) -> bool:
@@ -186,14 +187,6 @@ class Case:
     def places(self) -> Mapping[str, int]:
         """The index in the registry of each selected row, by its label."""
         return {facts.label: facts.row.index for facts in self.facts}
-
-    def name_of(self, field: str) -> str:
-        """Return the registry's own name for a field, for messages."""
-        return self.evidence.registry.names.of(field)
-
-    def in_its_words(self, text: str) -> str:
-        """Return `text` with the registry's own names for the quoted fields in it."""
-        return _QUOTED.sub(lambda m: f"{m[1]}{self.name_of(m[2])}{m[1]}", text)
 
     def declare_first(self, *keys: str) -> str:
         """Return the step before adding `keys` to a row, or an empty string if none is needed.

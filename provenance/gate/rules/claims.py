@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence import classification, origin
 from provenance.evidence.ensembles import Ensemble
@@ -20,6 +19,7 @@ from provenance.gate.rules.declaration import Phase, Scope
 from provenance.gate.rules.license import same_license
 from provenance.gate.rules.recovery_help import is_lost_with_its_manifest
 from provenance.gate.rules.sidecars.current import ClaimRule
+from provenance.registry.rows import is_blank
 
 
 class ProductionUnproven(Rule):
@@ -73,7 +73,7 @@ class ProductionUnproven(Rule):
                 row,
                 "smoke",
                 f"the row says production, but the evidence is incomplete: {messages}"[:600],
-                f"{helps} Until then {case.in_its_words(say_smoke(row))}.",
+                f"{helps} Until then {row.worded(say_smoke(row))}.",
                 about=missing[0].path,
             )
 
@@ -215,7 +215,7 @@ class OriginWrong(ClaimRule):
         if declared is None or not isinstance(license, str) or is_blank(license):
             return
         if not same_license(declared["license"], license):
-            field = case.name_of("license")
+            field = row.called("license")
             yield self.at(
                 sidecar,
                 (origin.ORIGIN, "license"),

@@ -9,11 +9,11 @@ from typing import Any, Final
 from provenance.artifacts import digest
 from provenance.artifacts.documents.json_edit import Set
 from provenance.artifacts.documents.strict_json import type_name
-from provenance.artifacts.registry import is_blank
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix, Severity
 from provenance.gate.rules.base import Rule, command
 from provenance.gate.rules.case import Case
+from provenance.registry.rows import is_blank
 
 
 def is_digest(value: object) -> bool:
@@ -64,19 +64,19 @@ class DigestSpelling(Rule):
     ## What it does
     Warns if a row spells the digest of its file in upper case, with a prefix (`sha256:`) or in
     base64. A warning does not fail the gate, because the digest itself is right. The rule applies
-    only to registries with the field names of the stock consumers. If the registry's schema forbids
-    the spelling, REG114 reports it instead.
+    only if the configuration says `consumers = ["libvmaf"]`. If the registry's schema forbids the
+    spelling, REG114 reports it instead.
 
     ## Why it matters
-    The stock consumers compare `sha256` as a string of 64 lower-case hex digits. They refuse a
-    model whose digest is spelled in any other way.
+    libvmaf compares `sha256` as a string of 64 lower-case hex digits. It refuses a model whose
+    digest is spelled in any other way.
 
     ## Example
     `"sha256": "SHA256:08AB1AED…"`
 
     ## How to fix
     Write the same digest in lower-case hex, as `provenance check --fix` does. This changes only the
-    spelling. If no stock consumer reads this registry, ignore the warning.
+    spelling.
     """
 
     code = "REG115"
@@ -87,8 +87,8 @@ class DigestSpelling(Rule):
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         registry = case.evidence.registry
         refused = {v.path for v in case.evidence.registry_wide.violations.get(row.index, ())}
-        for where, value, sha256 in respelled(row) if registry.names.stock else ():
-            place = registry.path_of(row.entry, *where)
+        for where, value, sha256 in respelled(row) if case.for_libvmaf else ():
+            place = row.entry.place(*where)
             if place in refused:
                 continue  # REG114 reports it, with the same edit
             field, *entries = where
@@ -97,11 +97,11 @@ class DigestSpelling(Rule):
                 case,
                 row,
                 field,
-                f"`{case.name_of(field)}`{of} is {quoted(value)}; stock consumers expect "
+                f"`{row.called(field)}`{of} is {quoted(value)}; libvmaf expects "
                 "64 lower-case hex digits",
                 SPELL,
                 below=tuple(entries),
-                fixes=(Fix(registry.path, Set(place, sha256)),),
+                fixes=(Fix(registry.file_of(row.entry).path, Set(place, sha256)),),
             )
 
 

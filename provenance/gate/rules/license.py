@@ -10,7 +10,6 @@ from typing import Final
 from provenance.artifacts import spdx
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.documents.strict_json import same
-from provenance.artifacts.registry import Row, is_blank
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.registry_diff import changed_digests
 from provenance.evidence.rows import LicenseFile, RowEvidence
@@ -20,6 +19,7 @@ from provenance.gate.rules.base import Rule, differing, shown
 from provenance.gate.rules.case import Case
 from provenance.gate.rules.declaration import Phase
 from provenance.gate.rules.recovery_help import lost_field
+from provenance.registry.rows import Row, is_blank
 
 
 class _Missing(Rule):
@@ -35,11 +35,11 @@ class _Missing(Rule):
         return None
 
     def _missing(self, case: Case, row: RowEvidence) -> Finding:
-        called = case.name_of(self.field)
+        called = row.called(self.field)
         first = case.declare_first(called)
-        advice = first + case.in_its_words(self.advice)
+        advice = first + row.worded(self.advice)
         edit = None if first else self.edit(case.evidence, row.entry)
-        fixes = () if edit is None else (Fix(case.evidence.registry.path, edit),)
+        fixes = () if edit is None else (Fix(case.evidence.registry.file_of(row.entry).path, edit),)
         return self.in_row(case, row, None, f"no `{called}`", advice, fixes=fixes)
 
     def _lost(self, case: Case, row: RowEvidence) -> Finding | None:
@@ -174,7 +174,7 @@ class NotSpdx(Rule):
         if expression is None or spdx.is_known(expression):
             return
         file = case.evidence.license_files.get(row.entry.text("license_url") or "")
-        message, help = self._wrong(case, expression, file)
+        message, help = self._wrong(case, row, expression, file)
         was = former_license(case, row)
         if was is not None:
             help = f"Put {shown(was)} back, the former license of these bytes."
@@ -183,10 +183,12 @@ class NotSpdx(Rule):
             help += f"[[deferral]] of BAS806 for {row.label!r}."
         yield self.in_row(case, row, "license", message, help)
 
-    def _wrong(self, case: Case, expression: str, file: LicenseFile | None) -> tuple[str, str]:
+    def _wrong(
+        self, case: Case, row: RowEvidence, expression: str, file: LicenseFile | None
+    ) -> tuple[str, str]:
         """Return what is wrong with an expression, and the next step."""
         if len(expression) > spdx.MAX_EXPRESSION:
-            says = f"`{case.name_of('license')}` has {len(expression):,} characters"
+            says = f"`{row.called('license')}` has {len(expression):,} characters"
             return (
                 f"{says}; the limit is {spdx.MAX_EXPRESSION:,}",
                 "Write a shorter SPDX expression.",
@@ -287,7 +289,7 @@ class SignedLicenseDiffers(Rule):
                 case,
                 row,
                 field,
-                f"`{case.name_of(field)}` is {is_now}, but the signed value is {was}",
+                f"`{row.called(field)}` is {is_now}, but the signed value is {was}",
                 "Put the signed value back, or sign again: provenance release",
             )
 

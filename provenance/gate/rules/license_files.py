@@ -46,12 +46,12 @@ class LicenseFileDiffers(Rule):
         file = case.evidence.license_files.get(row.entry.text("license_url") or "")
         if license is None or file is None or not _contradicts(license, file):
             return
-        called = case.name_of("license_url")
+        called = row.called("license_url")
         yield self.in_row(
             case,
             row,
             "license",
-            f"`{case.name_of('license')}` is {license[:80]!r}, but {says(file)}",
+            f"`{row.called('license')}` is {license[:80]!r}, but {says(file)}",
             f"Write the license of that file, or point `{called}` at the text of this license.",
             about=file.path,
         )
@@ -91,7 +91,7 @@ class LicenseUrlNowhere(Rule):
             case,
             row,
             "license_url",
-            f"`{case.name_of('license_url')}` is {url[:80]!r}: neither an address (https://…) "
+            f"`{row.called('license_url')}` is {url[:80]!r}: neither an address (https://…) "
             "nor a file in this repository",
             "Write the address of the license file that came with the model, or its path.",
         )
@@ -133,7 +133,7 @@ class LicenseOfSameBytes(Rule):
                 case,
                 facts,
                 "license",
-                f"`{case.name_of('license')}` is {license[:80]!r}, but row {label!r} has the "
+                f"`{facts.called('license')}` is {license[:80]!r}, but row {label!r} has the "
                 f"same bytes under {theirs[:80]!r}",
                 "Write the same license in both rows.",
                 about=onnx.path,

@@ -6,10 +6,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 
-from provenance.artifacts.registry import Row
 from provenance.evidence.registry_diff import LostRow
 from provenance.evidence.strays import stems
 from provenance.gate.rules.case import Case
+from provenance.registry.rows import Row
 
 
 def files_of_lost_rows(case: Case) -> Callable[[str], bool]:

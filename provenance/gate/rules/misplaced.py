@@ -31,12 +31,12 @@ def misplaced_model(case: Case, row: RowEvidence) -> Misplaced | None:
     stray = case.evidence.misplaced.get(row.entry.digest("sha256") or "")
     if stray is None:
         return None
-    write = f'Write "{case.name_of("onnx")}": {json.dumps(stray.name, ensure_ascii=False)}'
+    write = f'Write "{row.called("onnx")}": {json.dumps(stray.name, ensure_ascii=False)}'
     sidecars = {sidecar.path for sidecar in case.evidence.stray_sidecars}
     has_sidecar = sidecar_of(stray.path) in sidecars
     named = row.onnx
     if named is None:
-        above = f" above `{case.name_of('sigstore_bundle')}`" if row.entry.sigstore_bundle else ""
+        above = f" above `{row.called('sigstore_bundle')}`" if row.entry.sigstore_bundle else ""
         return Misplaced(_said(stray), f"{write}{above}.")
     if not (named.missing or named.digest):
         return Misplaced(_said(stray), f"{write}.")

@@ -17,7 +17,6 @@ from typing import Final
 
 from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.ensemble import GateVerdict, Manifest
-from provenance.artifacts.registry import is_blank
 from provenance.artifacts.sidecar import Sidecar, once
 from provenance.evidence.classification import verdict_on
 from provenance.evidence.evaluation import PROMOTE, evaluate, no_evidence, stated_outcomes
@@ -37,6 +36,7 @@ from provenance.gate.rules.sidecars.current import (
     pairs,
 )
 from provenance.gate.rules.sidecars.identity import smoke_claim
+from provenance.registry.rows import is_blank
 
 WIDTHS: Final = ("SID403", "SID411", "ENS507", "ENS521")
 """The rules that compare widths, and the one that reports a manifest about other bytes.
@@ -118,7 +118,7 @@ def obstacles(
             )
     for field, code in LICENSE.items():
         if is_blank(row.entry.fields.get(field, "")):
-            name = evidence.registry.names.of(field)
+            name = row.called(field)
             yield Obstacle(
                 f"no `{name}`", f"Add `{name}` to the row.", evidence.registry.path, (code,)
             )
@@ -126,7 +126,7 @@ def obstacles(
 
 def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
     if row.onnx is None:
-        name = evidence.registry.names.of("onnx")
+        name = row.called("onnx")
         yield Obstacle(
             f"no `{name}`", "Name the model's file.", evidence.registry.path, ("REG101",)
         )
@@ -145,7 +145,7 @@ def _bytes(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
                 ("ART", "REG"),
             )
         elif sha256_of(row.entry.fields.get(field)) != model.sha256:
-            name, label = evidence.registry.names.of(field), row.label
+            name, label = row.called(field), row.label
             accepted = ("--accept", label) if row.replaced(model) else ()
             first = "" if field in row.entry.fields else f'Add "{name}": "" to the row. '
             yield Obstacle(

@@ -32,13 +32,21 @@ class Lost:
 
 def restore_rows(baseline: BaselineEvidence, *rows: str) -> str:
     """Return the step that puts back rows or their lost fields."""
+    then, now = baseline.comparison.then, baseline.comparison.now
+    if then.stock is None or now.stock is None:  # `restore` edits only this project's own shape
+        where = then.path
+        if not baseline.name.startswith("git:"):
+            return f"Put it back by hand: {where} of {baseline.name} has it"
+        ref = baseline.name.removeprefix("git:")
+        show = shlex.join(("git", "diff", ref, "--", now.path))
+        return f"Put it back, in the registry or in its mapping: {show}"
     return f"Put it back: {command('restore', *rows, '--baseline', baseline.name)}"
 
 
 def restore_row(baseline: BaselineEvidence, id: str) -> str:
     """Return the step that puts back a lost row, after its files, which `restore` requires."""
     absent = baseline.lost.get(id, LostFiles()).absent
-    if not absent:
+    if not absent or baseline.comparison.now.stock is None:
         return restore_rows(baseline, id)
     restore = command("restore", id, "--baseline", baseline.name)
     moved = any(baseline.former_path(path) != path for path in absent)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""REG1xx: the registry file itself, and the format that the stock consumers need."""
+"""REG1xx: the registry file itself, and the format that libvmaf needs."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from provenance.artifacts import limits, paths
 from provenance.artifacts.documents.json_edit import Move
+from provenance.artifacts.documents.strict_json import START
 from provenance.artifacts.forms import FLAG, STRING, WHOLE, Form, filled, is_filled
-from provenance.artifacts.registry import INT8_MODES, MAX_ID, OTHER_MODES, Row, is_blank
 from provenance.attestations import bundle as bundles
 from provenance.evidence import expected_statements
 from provenance.evidence.rows import RowEvidence
@@ -23,6 +23,8 @@ from provenance.gate.rules.digest_fields import found_digest, how_to_write, is_d
 from provenance.gate.rules.lost_rows import undeclared
 from provenance.gate.rules.misplaced import misplaced_model
 from provenance.gate.rules.recovery_help import lost_field
+from provenance.registry.registry import start_of
+from provenance.registry.rows import INT8_MODES, MAX_ID, OTHER_MODES, Row, is_blank
 
 
 def _is_digests(value: Any) -> bool:
@@ -79,17 +81,30 @@ def is_malformed(field: str, value: Any) -> bool:
 _SHOWN: Final = 20
 """The maximum number of invalid entries that are reported one by one."""
 
-_REQUIRED: Final = ("id", "onnx", "sha256")
+
+def _required(case: Case, row: RowEvidence) -> tuple[str, ...]:
+    """Return the fields that a row must have.
+
+    In an index of another shape, digests are required only where the mapping reads them (REG112).
+    A row may name its files in `files`, or have only an address.
+    """
+    entry = row.entry
+    if case.evidence.registry.stock is None:
+        return ("id",) if entry.files or "url" in entry.fields else ("id", "onnx")
+    if "onnx" not in entry.fields and (entry.files or "url" in entry.fields):
+        return ("id",)
+    return ("id", "onnx", "sha256")
 
 
 class RegistrySchema(Rule):
     """A row lacks a required field, or a field has the wrong type.
 
     ## What it does
-    Checks the fields that this tool and the stock consumers read. `id`, `onnx` and `sha256` are
-    required, and each field must have its type and form: an id must fit on one line, and
-    `quant_mode` must be a word that decides whether the runtime opens the int8 variant. Other
-    fields are ignored.
+    Checks the fields that this tool reads. `id`, `onnx` and `sha256` are required; a row may name
+    its files in `files` instead, or have only a `url`. In an index of another shape, only `id` and
+    a file or an address are required. Each field must have its type and form: an id must fit on
+    one line, and `quant_mode` must be a word that decides whether the runtime opens the int8
+    variant. Other fields are ignored.
 
     ## Why it matters
     A consumer that finds a number where it expects a digest skips the check, or crashes.
@@ -112,32 +127,32 @@ class RegistrySchema(Rule):
 
     def judge_whole(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
-        if case.evidence.whole:
-            for index, found in registry.not_rows[:_SHOWN]:
+        for file in registry.files if case.evidence.whole else ():
+            for location, found in file.not_rows[:_SHOWN]:
                 yield self.finding(
                     f"expected a row (an object), found {found}",
-                    case.in_its_words(
-                        'Write the row as {"id": …, "onnx": …, "sha256": …}, or remove it.'
-                    ),
-                    path=registry.path,
-                    row=f"#{index}",
-                    position=registry.locate(index),
+                    'Write the row as {"id": …, "onnx": …, "sha256": …}, or remove it.'
+                    if registry.stock
+                    else "Correct the entry, or exclude it in `rows` of the mapping.",
+                    path=file.path,
+                    row=f"#{location[-1]}",
+                    position=start_of(file, location),
                 )
-            if len(registry.not_rows) > _SHOWN:
+            if len(file.not_rows) > _SHOWN:
+                of = " of `models`" if registry.stock else ""
                 yield self.finding(
-                    f"{len(registry.not_rows):,} entries of `{registry.names.rows}` are not rows "
-                    "(objects)",
+                    f"{len(file.not_rows):,} entries{of} are not rows (objects)",
                     "Make sure that this file is a registry, and remove the entries that are not "
                     "rows.",
-                    path=registry.path,
-                    position=registry.locate(registry.not_rows[_SHOWN][0]),
+                    path=file.path,
+                    position=start_of(file, file.not_rows[_SHOWN][0]),
                 )
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         fields = row.entry.fields
-        for name in _REQUIRED:
+        for name in _required(case, row):
             if name not in fields:
-                called = case.name_of(name)
+                called = row.called(name)
                 message = _FORMS[name].missing(f"field `{called}`")
                 help = self._missing_help(called, fields, digest=name == "sha256")
                 lost = lost_field(case, row, name)
@@ -148,7 +163,7 @@ class RegistrySchema(Rule):
         for name, form in _FORMS.items():
             if name not in fields or form.has(fields[name]):
                 continue
-            called = case.name_of(name)
+            called = row.called(name)
             value, entry, help = fields[name], None, f"Correct `{called}`."
             lost = lost_field(case, row, name) if value is None else None
             if name == "external_data_sha256" and isinstance(value, dict):
@@ -257,35 +272,30 @@ class DuplicateKey(Rule):
         registry = case.evidence.registry
         if not registry.repeated_keys:
             return
-        if not registry.source.duplicates:
-            yield self.finding(
-                f"the key `{registry.repeated_keys[0][:60]}` occurs twice in one object",
-                "Keep one of the two; readers disagree about which one counts.",
-                path=registry.path,
-            )
-        labels = {facts.row.index: facts.label for facts in case.facts}
-        rows = registry.names.path
-        for member in registry.source.duplicates:
-            inside = member.path[: len(rows)] == rows
-            index = next(iter(member.path[len(rows) :]), None) if inside else None
-            assert member.key_start is not None
-            yield self.finding(
-                f"the key `{str(member.path[-1])[:60]}` occurs twice in one object",
-                "Keep one of the two; readers disagree about which one counts.",
-                path=registry.path,
-                row=labels.get(index) if isinstance(index, int) else None,
-                position=registry.source.position(member.key_start),
-            )
+        labels = {(facts.row.source, facts.row.location): facts.label for facts in case.facts}
+        for number, file in enumerate(registry.files):
+            found = file.duplicates
+            if file.repeated_keys and not found:
+                found = (((file.repeated_keys[0],), START),)
+            for path, position in found:
+                above = (labels.get((number, path[:end])) for end in range(1, len(path)))
+                yield self.finding(
+                    f"the key `{str(path[-1])[:60]}` occurs twice in one object",
+                    "Keep one of the two; readers disagree about which one counts.",
+                    path=file.path,
+                    row=next(filter(None, above), None),
+                    position=position,
+                )
 
 
 class NotABareName(Rule):
     """`onnx` is not a bare file name.
 
     ## What it does
-    Requires that `onnx` has no folder in it, because models are stored beside the registry.
+    Requires that `onnx` has no folder in it, if the configuration says `consumers = ["libvmaf"]`.
 
     ## Why it matters
-    The stock C consumer joins the registry's folder and this name, and passes the result to
+    libvmaf joins the registry's folder and this name, and passes the result to
     `cosign verify-blob`. It refuses a name with a `/`, so it cannot verify such a row.
 
     ## Example
@@ -294,8 +304,8 @@ class NotABareName(Rule):
     ```
 
     ## How to fix
-    Move the model beside the registry and write its name. If no C consumer reads this registry,
-    defer the rule and give that as the reason.
+    Move the model beside the registry and write its name. If libvmaf does not read this registry,
+    remove it from `consumers`.
     """
 
     code = "REG104"
@@ -303,14 +313,14 @@ class NotABareName(Rule):
     deferrable = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        name = row.entry.onnx if case.evidence.registry.names.stock else None
+        name = row.entry.onnx if case.for_libvmaf else None
         if name is not None and "/" in name and outside(case, name) is None:
             yield self.in_row(
                 case,
                 row,
                 "onnx",
                 f"`onnx` is {name!r}, expected a bare file name",
-                "Move the model beside the registry; the C consumer refuses a path.",
+                "Move the model beside the registry; libvmaf refuses a path.",
             )
 
 
@@ -318,10 +328,11 @@ class KeyOrder(Rule):
     """`sigstore_bundle` comes before `onnx` in a row.
 
     ## What it does
-    Requires that `onnx` comes before `sigstore_bundle` in the text of each row.
+    Requires that `onnx` comes before `sigstore_bundle` in the text of each row, if the
+    configuration says `consumers = ["libvmaf"]`.
 
     ## Why it matters
-    The stock C consumer does not parse JSON: it scans for `"onnx"` and then for the next
+    libvmaf does not parse JSON: it scans for `"onnx"` and then for the next
     `"sigstore_bundle"`. In the other order it takes the bundle of the following row.
 
     ## Example
@@ -340,32 +351,32 @@ class KeyOrder(Rule):
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         registry = case.evidence.registry
         order = [f for f in row.entry.fields if f in ("onnx", "sigstore_bundle")]
-        if registry.names.stock and order == ["sigstore_bundle", "onnx"]:
-            move = Move(registry.path_of(row.entry, "sigstore_bundle"), after="onnx")
+        if case.for_libvmaf and order == ["sigstore_bundle", "onnx"]:
+            move = Move(row.entry.place("sigstore_bundle"), after="onnx")
             yield self.in_row(
                 case,
                 row,
                 "sigstore_bundle",
                 "`sigstore_bundle` comes before `onnx`",
-                "Move it below `onnx`, where the C consumer scans the text for it.",
+                "Move it below `onnx`, where libvmaf scans the text for it.",
                 fixes=(Fix(registry.path, move),),
             )
 
 
 class TooLargeForConsumer(Rule):
-    """The registry is too large for the C consumer.
+    """The registry is too large for libvmaf.
 
     ## What it does
-    Warns if the registry is 1 MiB or larger. A warning does not fail the gate.
+    Warns if the registry is 1 MiB or larger, if the configuration says `consumers = ["libvmaf"]`.
 
     ## Why it matters
-    The stock C consumer reads less than 1 MiB. It does not see the rows after that.
+    libvmaf reads less than 1 MiB. It does not see the rows after that.
 
     ## Example
     A registry of 1,500 rows with long notes.
 
     ## How to fix
-    Shorten `notes`, or split the registry. If no C consumer reads it, ignore the warning.
+    Shorten `notes`, or split the registry.
     """
 
     code = "REG106"
@@ -375,11 +386,11 @@ class TooLargeForConsumer(Rule):
 
     def judge_whole(self, case: Case) -> Iterator[Finding]:
         registry = case.evidence.registry
-        if registry.names.stock and registry.digest.size >= limits.CONSUMER_REGISTRY:
+        if case.for_libvmaf and registry.digest.size >= limits.CONSUMER_REGISTRY:
             yield self.finding(
-                f"the registry is {registry.digest.size:,} bytes; the C consumer reads less than "
+                f"the registry is {registry.digest.size:,} bytes; libvmaf reads less than "
                 f"{limits.CONSUMER_REGISTRY:,}",
-                case.in_its_words("Shorten `notes` and `description`, or split the registry."),
+                "Shorten `notes` and `description`, or split the registry.",
                 path=registry.path,
             )
 
@@ -413,7 +424,7 @@ class OutsideRepository(Rule):
             value = row.entry.text(field)
             reason = outside(case, value) if value is not None else None
             if reason is not None:
-                message = f"`{case.name_of(field)}` {str(value)[:100]!r} {reason}"
+                message = f"`{row.called(field)}` {str(value)[:100]!r} {reason}"
                 help = "Write a path relative to the registry's folder, inside the repository."
                 there = misplaced_model(case, row) if field == "onnx" else None
                 if there:

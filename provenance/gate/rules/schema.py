@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 from provenance.artifacts.documents.json_edit import Set
 from provenance.artifacts.documents.strict_json import START, JsonPath
-from provenance.artifacts.registry import FIELDS, is_blank
 from provenance.evidence.rows import RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules.base import Rule
@@ -17,6 +16,8 @@ from provenance.gate.rules.declaration import Scope
 from provenance.gate.rules.digest_fields import SPELL, respelled
 from provenance.gate.rules.opsets import other_opset
 from provenance.gate.rules.registry import is_malformed, outside
+from provenance.registry.reading import STOCK_ROWS
+from provenance.registry.rows import FIELDS, is_blank
 
 if TYPE_CHECKING:  # loaded only for a registry that names a schema
     from provenance.artifacts.documents.schema_work import Violation
@@ -56,7 +57,7 @@ class SchemaViolated(Rule):
     deferrable = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        start = len(case.evidence.registry.path_of(row.entry))
+        start = len(row.entry.location)
         for violation in case.evidence.registry_wide.violations.get(row.index, ()):
             below = violation.path[start:]
             if not _reported(case, row, violation, below):
@@ -72,17 +73,17 @@ class SchemaViolated(Rule):
                 )
 
     def judge_whole(self, case: Case) -> Iterator[Finding]:
-        registry = case.evidence.registry
+        file = case.evidence.registry.files[0]
         found = case.evidence.registry_wide.violations.get(None, ())
         for violation in found if case.evidence.whole else ():
             # Rows that are not unique have equal ids, which REG102 reports.
-            if (violation.path, violation.keyword) != (registry.names.path, "uniqueItems"):
-                member = registry.source.find((*violation.path, *_member(violation)))
+            if (violation.path, violation.keyword) != (STOCK_ROWS, "uniqueItems"):
+                member = file.source.find((*violation.path, *_member(violation)))
                 yield self.finding(
                     _says(case, violation, violation.path),
                     _help(case, violation),
-                    path=registry.path,
-                    position=registry.source.position(member.start) if member else START,
+                    path=file.path,
+                    position=file.source.position(member.start) if member else START,
                 )
 
 
@@ -102,7 +103,7 @@ def _says(case: Case, violation: Violation, below: JsonPath) -> str:
 def _respelled(case: Case, row: RowEvidence, place: JsonPath) -> tuple[Fix, ...]:
     """Return the fix that writes the digest at `place` in lower-case hex, or () if it is."""
     registry = case.evidence.registry
-    found = ((registry.path_of(row.entry, *where), sha256) for where, _, sha256 in respelled(row))
+    found = ((row.entry.place(*where), sha256) for where, _, sha256 in respelled(row))
     return tuple(Fix(registry.path, Set(path, sha256)) for path, sha256 in found if path == place)
 
 
@@ -113,7 +114,7 @@ def _help(case: Case, violation: Violation) -> str:
         return f"{violation.help} Or correct the schema: {declare}"
     shown = f"`{violation.member[:60]}`"
     declare = f"{declare.removesuffix('additionalProperties')}properties"
-    is_known = case.evidence.registry.names.known_as(violation.member) in FIELDS
+    is_known = violation.member in FIELDS
     if is_known or _was_there(case, violation):
         return f"Declare {shown} in the schema: {declare}"  # another rule requires the field
     return f"Remove {shown}, or declare it in the schema: {declare}"
@@ -121,11 +122,11 @@ def _help(case: Case, violation: Violation) -> str:
 
 def _was_there(case: Case, violation: Violation) -> bool:
     """Return whether the baseline has the key too, so that BAS802 or BAS807 reports its removal."""
-    baseline, place = case.evidence.baseline, case.evidence.registry.names.path
+    baseline, place = case.evidence.baseline, STOCK_ROWS
     if baseline is None:
         return False
     if violation.path == ():
-        return violation.member in baseline.comparison.then.keys
+        return violation.member in baseline.comparison.then.files[0].keys
     index = violation.path[len(place) :]
     if len(index) != 1 or not isinstance(index[0], int):
         return False
@@ -137,7 +138,7 @@ def _reported(case: Case, row: RowEvidence, violation: Violation, below: JsonPat
     """Return whether another rule reports the same cause at the same place."""
     fields: Mapping[str, Any] = row.entry.fields
     first = below[0] if below else violation.member
-    field = case.evidence.registry.names.known_as(first) if isinstance(first, str) else None
+    field = first if isinstance(first, str) else None
     if field is None:
         return False
     if field not in fields:

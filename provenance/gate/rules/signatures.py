@@ -84,6 +84,8 @@ class BundleMissing(SignatureRule):
     consumer_help = "Fetch the bundle from the publisher, or do not use the model."
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        if row.absent or row.remote:
+            return  # such a row is not signed; the report names it
         if row.bundle is not None and row.bundle.missing:
             yield self.in_row(
                 case,

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provenance.artifacts.sidecar import sidecar_of
-from provenance.attestations.signed_row import EXTERNAL_DATA, SignedFile
+from provenance.attestations.signed_row import COMPANION, EXTERNAL_DATA, SignedFile
 from provenance.evidence.rows import FileEvidence, RowEvidence
 from provenance.gate.rules.case import Case
 
@@ -38,19 +38,28 @@ def absent_files(case: Case, row: RowEvidence) -> list[SignedFile]:
         file
         for file in signed.files
         if file.name not in names
+        and file.role != COMPANION
         and statement.digest_of(file.name) not in digests
         and not (file.role == EXTERNAL_DATA and row.misses_a_model)
     ]
 
 
 def absent_sidecars(case: Case, row: RowEvidence) -> Iterator[tuple[str, str, str]]:
-    """Yield the names of signed sidecars that are missing, each with a message and the next step.
+    """Yield the signed sidecars and companions that are missing: name, message, next step.
 
     The sidecar of a missing model file is left out: the model file is reported.
     """
     signed = case.signed_row(row)
     present = {s.name for s in row.sidecars}
     reported = {sidecar_of(file.name) for file in absent_files(case, row)}
+    here = {file.name for file in row.model_files}
+    for file in signed.files if signed else ():
+        if file.role == COMPANION and file.name not in here:
+            yield (
+                file.name,
+                f"the file {file.name[:200]} was signed with the row, but is missing",
+                "Fetch it from the publisher too, and put it beside the model.",
+            )
     for name in signed.sidecars if signed else ():
         if name not in present | reported:
             yield (

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from provenance.artifacts.digest import canonical, sha256_of
-from provenance.artifacts.registry import INT8_MODES, Row
 from provenance.evidence.rows import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.rules.base import short, shown
+from provenance.registry.rows import INT8_MODES, Row
 
 
 def refutation(row: RowEvidence, field: str, was: Row) -> str | None:

@@ -19,10 +19,10 @@ from provenance.artifacts.documents.strict_json import JsonError, decode, parse
 from provenance.artifacts.ensemble import is_manifest
 from provenance.artifacts.forms import FLAG, is_whole
 from provenance.artifacts.paths import FileError, Tree
-from provenance.artifacts.registry import FIELDS, INT8_MODES, ITSELF, FieldNames
 from provenance.artifacts.spdx import alternatives
 from provenance.attestations import bundle as bundles
 from provenance.frozen import dataclass
+from provenance.registry.rows import FIELDS, INT8_MODES
 
 _SKIP: Final = {"node_modules", "__pycache__", "site-packages", "build", "dist", "venv"}
 _MAX_FILES: Final = 100_000
@@ -30,6 +30,26 @@ _OPSETS: Final = range(1, 100)
 """Plausible opset versions: ONNX published 26 in ten years."""
 
 Row = Mapping[str, Any]
+
+ITSELF: Final = "."
+"""The value of `FieldNames.rows` for a file that is itself the list of rows."""
+
+
+@dataclass(frozen=True)
+class FieldNames:
+    """The names in a file for its list of rows, and for the fields of a row."""
+
+    rows: str = "models"
+    renamed: Mapping[str, str] = field(default_factory=dict)
+
+    def of(self, field: str) -> str:
+        """Return the file's name for `field`."""
+        return self.renamed.get(field, field)
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The path of the list of rows."""
+        return () if self.rows == ITSELF else (self.rows,)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from provenance.artifacts.digest import is_mentioned
+from provenance.artifacts.digest import Digest, is_mentioned
+from provenance.artifacts.paths import PointerError
 from provenance.evidence.rows import ExternalFile, FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding
 from provenance.gate.rules.base import ModelRule, accept, short
@@ -42,9 +43,76 @@ class DigestMismatch(ModelRule):
     slug = "digest-mismatch"
     looks_around = True
 
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        yield from super().judge_row(case, row)
+        entry = row.entry
+        if not (entry.files or entry.digests or "size" in entry.fields or row.absent):
+            return
+        for file in row.model_files:
+            if isinstance(file.problem, PointerError):
+                yield from self._pointer(case, row, file)
+            elif file.digest is not None:
+                yield from self._listed(case, row, file, file.digest)
+
+    def _listed(
+        self, case: Case, row: RowEvidence, file: FileEvidence, found: Digest
+    ) -> Iterator[Finding]:
+        """Yield the differences from an entry of `files`, and from further digests and sizes."""
+        listed = row.listed(file)
+        digests = row.other_digests(file)
+        if listed is not None:
+            digests += tuple(d for d in listed.digests if d.algorithm == "sha256")
+        for declared in digests:
+            actual = found.of(declared.algorithm)
+            if actual is not None and actual != declared.hex:
+                yield self.in_row(
+                    case,
+                    row,
+                    None,
+                    f"the declared {declared.algorithm} of {file.path} is {short(declared.hex)}; "
+                    f"the file's is {short(actual)}",
+                    _accept_or_restore(row, None, file),
+                    place=declared.place,
+                    about=file.path,
+                )
+                return
+        size = row.declared_size(file)
+        if size is not None and size != found.size:
+            yield self.in_row(
+                case,
+                row,
+                None,
+                f"the declared size of {file.path} is {size:,} bytes; the file has {found.size:,}",
+                _accept_or_restore(row, None, file),
+                place=None if listed is None else listed.place,
+                about=file.path,
+            )
+
+    def _pointer(self, case: Case, row: RowEvidence, file: FileEvidence) -> Iterator[Finding]:
+        """Yield a finding if a Git LFS pointer that may be absent represents another file."""
+        if not case.evidence.registry.mapping_of(row.entry).skips_absent or file.name in row.absent:
+            return
+        assert isinstance(file.problem, PointerError)
+        declared = row.declared(file)
+        if declared not in (None, file.problem.oid):
+            says = f"its SHA-256 is {short(declared)}; the pointer has {short(file.problem.oid)}"
+        else:
+            size = row.declared_size(file)
+            says = f"its size is {size:,} bytes; the pointer has {file.problem.size}"
+        yield self.in_row(
+            case,
+            row,
+            None,
+            f"{file.path} is a Git LFS pointer to another file than the row declares: {says}",
+            "Write what the pointer says into the row, or commit the right file.",
+            about=file.path,
+        )
+
     def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterator[Finding]:
+        if model is not row.onnx and model is not row.int8:
+            return  # compared with its entry of `files`
         field = "int8_sha256" if model is row.int8 else "sha256"
-        if row.replaced(model):
+        if row.replaced(model) and (model is row.int8 or "sha256" in row.entry.fields):
             detail, help = _about_model(case, row, model)
             misplaced = misplaced_model(case, row) if model is row.onnx else None
             if misplaced is not None:
@@ -76,7 +144,7 @@ class DigestMismatch(ModelRule):
             case,
             row,
             field,
-            f"`{case.name_of(field)}`{entry_name} is {short(declared)}; the digest of {file.path} "
+            f"`{row.called(field)}`{entry_name} is {short(declared)}; the digest of {file.path} "
             f"is {short(file.sha256)}{detail}",
             help,
             below=tuple(entries),
@@ -122,11 +190,13 @@ def _copy_of_another(case: Case, file: FileEvidence) -> tuple[str, str] | None:
     return f", that of {path} ({label})", "Restore the file: it is a copy of another one."
 
 
-def _accept_or_restore(row: RowEvidence, model: ModelEvidence, file: FileEvidence) -> str:
+def _accept_or_restore(row: RowEvidence, model: ModelEvidence | None, file: FileEvidence) -> str:
     """Return how to accept new bytes, or to restore the old ones.
 
     A sidecar that does not mention the new digest describes the former bytes.
     """
+    if row.entry.places is not None or model is None:
+        return "If the new file is intended, write its digest into the row. If not, restore it."
     sidecars = [e.sidecar for m, e in pairs(row) if m is model and e.sidecar is not None]
     stale = any(file.sha256 and not is_mentioned(file.sha256, s.text) for s in sidecars)
     first = ", export the sidecar with it, then" if stale else ""

@@ -75,7 +75,7 @@ def _add_digest(case: Case, row: RowEvidence) -> str:
     """Return the step after the file is back, or "" if the row has digests (ART306)."""
     if "external_data_sha256" in row.entry.fields:
         return ""
-    first = case.declare_first(case.name_of("external_data_sha256"))
+    first = case.declare_first(row.called("external_data_sha256"))
     return f" {first}Then: {command('hash', row.label, '--write', '--add-external-data')}"
 
 
@@ -166,6 +166,20 @@ class ExternalDataUncovered(Rule):
         # Other rules report files that are missing, which have no digest to add.
         uncovered = _uncovered(row) if is_object else ()
         files = [f for f in uncovered if f.digest is not None]
+        if row.entry.places is not None or row.entry.files:
+            files = [f for f in files if row.declared(f) is None and not row.other_digests(f)]
+        if row.entry.places is not None:
+            if files and _states_digests(row):
+                yield self.in_row(
+                    case,
+                    row,
+                    None,
+                    f"no digest covers the weights in {some([f.name for f in files], 3)}",
+                    "Let the index name the file with its digest, and map it: [[registry.files]], "
+                    "or `external_data_sha256`.",
+                    about=files[0].path,
+                )
+            return
         if files:
             yield self._uncovered(case, row, files, _unused(row))
 
@@ -191,7 +205,7 @@ class ExternalDataUncovered(Rule):
                 below=((renamed or unused)[0],),
             )
         lost = lost_field(case, row, "external_data_sha256")
-        first = case.declare_first(case.name_of("external_data_sha256"))
+        first = case.declare_first(row.called("external_data_sha256"))
         add = f"{first}{'Then: ' if first else ''}provenance hash --write --add-external-data"
         return self.in_row(
             case,
@@ -200,6 +214,11 @@ class ExternalDataUncovered(Rule):
             message + (lost.said if lost else ""),
             lost.help if lost else add,
         )
+
+
+def _states_digests(row: RowEvidence) -> bool:
+    """Return whether a row states a digest of one of its models."""
+    return any(row.declared(m) is not None or row.other_digests(m) for m in row.models)
 
 
 class ExternalDataTruncated(Rule):
@@ -273,7 +292,7 @@ class ExternalDataUnused(Rule):
             return
         registry = case.evidence.registry
         unused = [] if any(_uncovered(row)) else _unused(row)
-        field = registry.path_of(row.entry, "external_data_sha256")
+        field = row.entry.place("external_data_sha256")
         all_unused = len(unused) == len(row.entry.external_data_sha256)
         # If a data file was renamed, the entry is the only record of its digest: do not remove it.
         is_safe = as_declared(row) and not any(model.lacks_data for model in row.models)
@@ -283,8 +302,7 @@ class ExternalDataUnused(Rule):
                 case,
                 row,
                 "external_data_sha256",
-                f"`{case.name_of('external_data_sha256')}` names {name[:100]!r}, "
-                "which no model uses",
+                f"`{row.called('external_data_sha256')}` names {name[:100]!r}, which no model uses",
                 f"Remove the file, if it exists, and the entry {name[:100]!r}.",
                 below=(name,),
                 fixes=(Fix(registry.path, remove),) if is_safe else (),

@@ -6,19 +6,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from provenance.artifacts.documents.json_edit import Set
-from provenance.artifacts.paths import FileProblem
+from provenance.artifacts.paths import FETCH, IS_POINTER, FileProblem
 from provenance.artifacts.sidecar import Sidecar
-from provenance.evidence.rows import ModelEvidence, RowEvidence
+from provenance.evidence.facts import RowFacts
+from provenance.evidence.rows import FileEvidence, ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Fix
 from provenance.gate.rules import pointers
 from provenance.gate.rules.base import ModelRule, Rule, accept
 from provenance.gate.rules.case import Case
-from provenance.gate.rules.declaration import REGISTRY_AND_MODEL
+from provenance.gate.rules.declaration import REGISTRY_AND_MODEL, Scope
 from provenance.gate.rules.digest_fields import as_declared
 from provenance.gate.rules.misplaced import misplaced_file, misplaced_model
 from provenance.gate.rules.opsets import OPSETS, other_opset, repeats_opset
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, describes_other_bytes
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row
 
 
 class ModelMissing(ModelRule):
@@ -27,7 +30,9 @@ class ModelMissing(ModelRule):
     ## What it does
     Looks for the file that `onnx` names, and for the int8 variant if the row says that the model is
     quantized. If `onnx` itself ends in `.int8.onnx`, the row is about that variant, and no further
-    variant is expected.
+    variant is expected. Files in `files` are looked for, too. If the mapping says
+    `absent = "skip"`, a missing file, or a Git LFS pointer to the declared file, is counted
+    instead, unless the row was signed before: at the baseline, or in the trusted release summary.
 
     ## Why it matters
     Without the file, consumers cannot load the model that the registry promises, and the row cannot
@@ -44,12 +49,54 @@ class ModelMissing(ModelRule):
 
     code = "ART301"
     slug = "model-missing"
+    scopes = (Scope.ROW, Scope.REGISTRY)
     looks_around = True
     consumer_help = "Fetch the file from the publisher."
     applies = REGISTRY_AND_MODEL
 
+    def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
+        yield from super().judge_row(case, row)
+        for file in row.further:
+            if file in row.models or file.name in row.absent:
+                continue
+            if file.missing or file.pointer:
+                says = "does not exist" if file.missing else IS_POINTER
+                yield self._listed(case, row, file, f"{file.path} {says}")
+
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
+        """Yield the files that `absent = "skip"` does not excuse: those that were signed before."""
+        away = [facts for facts in case.facts if facts.absent]
+        if not away:
+            return
+        summary = case.signed_statement(case.evidence.summary) if case.trust is not None else None
+        signed = {s.name for s in summary.subjects} if summary is not None else set()
+        baseline = case.evidence.baseline
+        for facts in away:
+            former = None if baseline is None else baseline.rows.get(facts.row.index)
+            names = [n for n in facts.absent if n in signed]
+            if former is not None and former.was_signed:
+                names = [n for n in facts.absent if "://" not in n]
+            for name in names:
+                yield self.in_row(
+                    case,
+                    facts,
+                    None,
+                    f"{case.evidence.registry.absolute(name)} does not exist, and it was signed "
+                    "before",
+                    "Fetch the file, or remove the row: `absent` excuses only files that were "
+                    "never signed.",
+                )
+
+    def _listed(self, case: Case, row: RowEvidence, file: FileEvidence, message: str) -> Finding:
+        listed = row.listed(file)
+        help = FETCH if file.pointer else "Fetch or add the file, or remove its entry."
+        place = None if listed is None else listed.place
+        return self.in_row(case, row, None, message, help, place=place, about=file.path)
+
     def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterator[Finding]:
-        if model.missing and model is row.int8:
+        if model.missing and model in row.further:
+            yield self._listed(case, row, model, f"{model.path} does not exist")
+        elif model.missing and model is row.int8:
             yield self._variant(case, row, model)
         elif model.missing:
             misplaced = misplaced_model(case, row)
@@ -74,7 +121,7 @@ class ModelMissing(ModelRule):
         A row requires it by its digest, by `quant_mode`, or by both.
         """
         fields = [f for f in ("int8_sha256", "quant_mode") if f in row.entry.fields]
-        names = " and ".join(f"`{case.name_of(field)}`" for field in fields)
+        names = " and ".join(f"`{row.called(field)}`" for field in fields)
         misplaced = misplaced_file(case, row, model)
         return self.in_row(
             case,
@@ -117,6 +164,8 @@ class NotOnnx(ModelRule):
 
     def judge_model(self, case: Case, row: RowEvidence, model: ModelEvidence) -> Iterator[Finding]:
         again = "Export or fetch the model again"
+        if model.pointer and case.evidence.registry.mapping_of(row.entry).skips_absent:
+            return  # ART302 reports a pointer to another file
         if model.pointer:
             reason = pointers.described(row, model)
             help = pointers.fetching(row, model, f"{again}; to fetch: git lfs pull")
@@ -195,9 +244,9 @@ class OpsetMismatch(Rule):
         actual = other_opset(row)
         if actual is None:
             return
-        place = registry.path_of(row.entry, "opset")
+        place = row.entry.place("opset")
         sidecar, members = _same_opset(row)
-        fixes = [Fix(registry.path, Set(place, actual))]
+        fixes = [Fix(registry.file_of(row.entry).path, Set(place, actual))]
         certain = as_declared(row)
         if sidecar is not None and row.onnx is not None:
             certain = certain and describes_its_model(row.onnx, sidecar)
@@ -207,9 +256,9 @@ class OpsetMismatch(Rule):
             case,
             row,
             "opset",
-            f"`{case.name_of('opset')}` is {row.entry.fields.get('opset')}{also}; "
+            f"`{row.called('opset')}` is {row.entry.fields.get('opset')}{also}; "
             f"{row.entry.onnx} imports opset {actual}",
-            f'Write "{case.name_of("opset")}": {actual}{" in both" if sidecar else ""}.',
+            f'Write "{row.called("opset")}": {actual}{" in both" if sidecar else ""}.',
             fixes=tuple(fixes) if certain else (),
         )
 
@@ -228,7 +277,8 @@ class SharedFile(Rule):
 
     ## What it does
     Compares the paths in `onnx` of all rows. A separate row for an int8 variant is allowed, and so
-    is an external-data file that several models share: each row declares the digest.
+    is an external-data file that several models share: each row declares the digest. Files of
+    `[[registry.files]]` may be shared where the mapping says `shared = "allow"`.
 
     ## Why it matters
     A consumer that looks up a file finds the first row and uses its license, bundle and kind. It
@@ -247,14 +297,16 @@ class SharedFile(Rule):
     code = "ART313"
     slug = "shared-file"
     deferrable = True
+    scopes = (Scope.ROW, Scope.REGISTRY)
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         # If the digests differ, the row means another file: ART302 reports it.
         if row.onnx is None or row.replaced(row.onnx):
             return
         first = case.evidence.rows_by_model[row.onnx.path][0]
+        registry = case.evidence.registry
         # If the ids are equal, REG102 reports the duplicate row.
-        if first.label != row.label:
+        if first.label != row.label and not _may_share(registry, first.entry, row.entry):
             yield self.in_row(
                 case,
                 row,
@@ -263,3 +315,27 @@ class SharedFile(Rule):
                 "Keep one row, or give each row its own file.",
                 about=row.onnx.path,
             )
+
+    def judge_whole(self, case: Case) -> Iterator[Finding]:
+        registry = case.evidence.registry
+        first: dict[str, RowFacts] = {}
+        for facts in case.facts:
+            for file in facts.row.files:
+                if file.name is None:
+                    continue
+                other = first.setdefault(registry.absolute(file.name), facts)
+                if other.label != facts.label and not _may_share(registry, other.row, facts.row):
+                    yield self.in_row(
+                        case,
+                        facts,
+                        None,
+                        f"{file.name} is already a file of {other.label!r}",
+                        'Give each row its own file, or allow it: shared = "allow" in [registry].',
+                        place=file.place,
+                        about=registry.absolute(file.name),
+                    )
+
+
+def _may_share(registry: Registry, one: Row, other: Row) -> bool:
+    """Return whether the mappings of two rows allow that both have the same file."""
+    return registry.mapping_of(one).allows_shared and registry.mapping_of(other).allows_shared

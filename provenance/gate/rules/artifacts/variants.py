@@ -40,7 +40,7 @@ class Int8Undeclared(Rule):
             return
         mode = row.entry.text("quant_mode")
         reason = (
-            f"`{case.name_of('quant_mode')}` is {mode!r}"
+            f"`{row.called('quant_mode')}` is {mode!r}"
             if mode not in (None, "fp32")
             else "the file exists"
         )
@@ -49,12 +49,12 @@ class Int8Undeclared(Rule):
             case,
             row,
             "quant_mode",
-            f"no `{case.name_of('int8_sha256')}` for {row.int8.path} ({reason})"
+            f"no `{row.called('int8_sha256')}` for {row.int8.path} ({reason})"
             + (lost.said if lost else ""),
             lost.help
             if lost
-            else case.declare_first(case.name_of("int8_sha256"))
-            + f'Add "{case.name_of("int8_sha256")}": "" to the row, then: '
+            else case.declare_first(row.called("int8_sha256"))
+            + f'Add "{row.called("int8_sha256")}": "" to the row, then: '
             + command("hash", row.label, "--write"),
         )
 

@@ -8,7 +8,6 @@ from typing import Any
 
 from provenance.artifacts.documents.strict_json import same
 from provenance.artifacts.paths import FETCH, IS_POINTER
-from provenance.artifacts.registry import DIGEST_FIELDS
 from provenance.attestations.signed_row import SignedRow
 from provenance.attestations.statement import Statement, digests_of
 from provenance.evidence import canonical
@@ -20,6 +19,7 @@ from provenance.gate.rules.case import Case
 from provenance.gate.rules.declaration import REGISTRY_AND_MODEL, Phase, Scope
 from provenance.gate.rules.license import LICENSE_FIELDS
 from provenance.gate.rules.signatures import SignatureRule, changed_files
+from provenance.registry.rows import DIGEST_FIELDS
 
 
 class RowChanged(SignatureRule):
@@ -48,18 +48,18 @@ class RowChanged(SignatureRule):
     looks_around = True
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
-        registry = case.evidence.registry
+        index = case.evidence.registry.file_of(row.entry).path
         statement, signed = case.row_statement(row), case.signed_row(row)
         if statement is None or signed is None:
             return
-        if signed.index != registry.path:
+        if signed.index != index:
             if not case.of_another_registry:  # else ATT712 reports it once
                 yield self.in_row(
                     case,
                     row,
                     "id",
                     f"the row was signed as a row of the registry {signed.index[:100]!r}; the "
-                    f"registry being verified is {registry.path!r}",
+                    f"registry being verified is {index!r}",
                     "Set `registry` in the configuration back to the signed registry, or sign "
                     "again: provenance release",
                 )

@@ -19,4 +19,5 @@ RULES: Iterable[type[Rule]] = (
     rows.SidecarGone,
     vouching.RecordGone,
     terms.PolicyChanged,
+    vouching.BundleSuperseded,
 )

@@ -53,5 +53,5 @@ class BaselineRule(Rule):
 
 def until_proven(case: Case, row: RowEvidence, proven: str) -> str:
     """Return the advice to declare the row as smoke until `proven`, a clause, is true."""
-    advice = case.in_its_words(say_smoke(row))
+    advice = row.worded(say_smoke(row))
     return f"{advice[:1].upper()}{advice[1:]} until {proven}."

@@ -20,6 +20,7 @@ from provenance.gate.rules.declaration import Scope
 from provenance.gate.rules.misplaced import has_misplaced_sidecar
 from provenance.gate.rules.recovery_help import no_longer_true, put_back, restore_row, restore_rows
 from provenance.gate.rules.sidecars.current import pairs
+from provenance.registry.registry import start_of
 
 
 class RowGone(BaselineRule):
@@ -86,9 +87,8 @@ class RowGone(BaselineRule):
         neighbour = baseline.comparison.neighbour(lost)
         if neighbour is not None:
             return registry.locate(neighbour)
-        member = registry.source.find(registry.names.path)
-        assert member is not None  # a registry without its list was refused
-        return registry.source.position(member.start)
+        rows = lost.row.location[:-1]
+        return start_of(registry.files[0], rows)
 
 
 def _left_behind(
@@ -219,7 +219,7 @@ class KindChanged(BaselineRule):
                 case,
                 row,
                 "kind",
-                f"`{case.name_of('kind')}` is {shown(now)}; {baseline.name} has {shown(then)}",
+                f"`{row.called('kind')}` is {shown(now)}; {baseline.name} has {shown(then)}",
                 "Give the new model a new id. " + self.declare(row.label, "the kind was corrected"),
             )
 

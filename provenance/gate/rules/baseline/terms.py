@@ -68,7 +68,7 @@ class LicenseChanged(BaselineRule):
             case,
             row,
             "license",
-            f"`{case.name_of('license')}` is {shown(now)}; {baseline.name} has {shown(then)}",
+            f"`{row.called('license')}` is {shown(now)}; {baseline.name} has {shown(then)}",
             f"Put it back. {origin}" + self.declare(row.label, "the license was changed"),
         )
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""BAS803, BAS804, BAS809: evidence that did not change with its model, or was removed."""
+"""BAS803, BAS804, BAS809, BAS815: evidence that did not change with its model, or was removed."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from typing import Final
 
 from provenance.artifacts.digest import is_mentioned
 from provenance.artifacts.ensemble import Manifest
-from provenance.artifacts.registry import Row
 from provenance.evidence.ensembles import outlines
 from provenance.evidence.evidence import BaselineEvidence
 from provenance.evidence.registry_diff import changed_digests
 from provenance.evidence.rows import FormerRow, RowEvidence
-from provenance.gate.finding import Finding
+from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules import promotion
 from provenance.gate.rules.base import short
 from provenance.gate.rules.baseline.base import BaselineRule, until_proven
@@ -21,16 +20,16 @@ from provenance.gate.rules.case import Case
 from provenance.gate.rules.declaration import Phase, Scope
 from provenance.gate.rules.recovery_help import put_back
 from provenance.gate.rules.sidecars.current import pairs
+from provenance.registry.rows import Row
 
 
 class EvidenceUnchanged(BaselineRule):
-    """A model changed since the baseline, but its sidecar or bundle did not.
+    """A model changed since the baseline, but its sidecar did not.
 
     ## What it does
-    If a digest of a row changed, requires that the sidecar changed too or names the new digest, and
-    that the bundle changed. The same applies to a new row that took over the file of a removed row.
-    Does not report a sidecar that another rule already reports as wrong or stale. Does not report
-    bundles in a run that verifies signatures.
+    If a digest of a row changed, requires that the sidecar changed too or names the new digest. The
+    same applies to a new row that took over the file of a removed row. Does not report a sidecar
+    that another rule already reports as wrong or stale.
 
     ## Why it matters
     A sidecar that does not name all digests fits any model. Only its history shows that it was
@@ -41,8 +40,7 @@ class EvidenceUnchanged(BaselineRule):
 
     ## How to fix
     Export sidecar and model together, and let the sidecar name the digests: `"sha256"`, and for
-    weights in external data `"external_data_sha256"`. The former bundle does not sign this model:
-    sign again (`provenance release`), or remove the bundle until then.
+    weights in external data `"external_data_sha256"`.
     """
 
     code = "BAS803"
@@ -54,23 +52,9 @@ class EvidenceUnchanged(BaselineRule):
     def compare(
         self, case: Case, baseline: BaselineEvidence, row: RowEvidence, former: FormerRow
     ) -> Iterator[Finding]:
-        # ART302 reports a declared digest that differs from its file.
-        changed = changed_digests(row.entry, former.row)
-        changed = {f: d for f, d in changed.items() if f not in _replaced(row)}
-        if not changed:
-            return
-        yield from self._sidecars(case, baseline, row, former, changed)
-        unsigned = former.bundle is not None and former.bundle == former.bundle_now
-        if unsigned and Phase.SIGNATURES not in case.phases:
-            yield self.in_row(
-                case,
-                row,
-                "sigstore_bundle",
-                f"{row.entry.sigstore_bundle} is still the bundle of {baseline.name}, where "
-                f"{_former_digests(changed)}",
-                "Sign again: provenance release. Until then, remove the bundle.",
-                about=case.evidence.registry.absolute(row.entry.sigstore_bundle or ""),
-            )
+        changed = _changed(row, former)
+        if changed:
+            yield from self._sidecars(case, baseline, row, former, changed)
 
     def _sidecars(
         self,
@@ -110,6 +94,55 @@ class EvidenceUnchanged(BaselineRule):
         Such a sidecar is right even if it is older than the files.
         """
         return all(is_mentioned(now, sidecar) for _, now in changed.values())
+
+
+class BundleSuperseded(BaselineRule):
+    """A bundle describes another row than today's.
+
+    ## What it does
+    Warns if a digest of a row changed since the baseline, and its bundle did not. A warning does
+    not fail the check: a pull request that changes a model cannot sign it. A run that verifies
+    signatures does not show the warning, because there the bundle is an error (SIG605, ATT703).
+
+    ## Why it matters
+    Until the next release, the bundle does not sign the row. This run does not say that any bundle
+    is valid.
+
+    ## Example
+    A pull request replaces a model and its digest. The bundle is still that of the main branch.
+
+    ## How to fix
+    Nothing in the pull request. After the merge, the next `provenance release` signs the row.
+    """
+
+    code = "BAS815"
+    slug = "bundle-superseded"
+    severity = Severity.WARNING
+
+    def former(self, baseline: BaselineEvidence, row: RowEvidence) -> FormerRow | None:
+        return baseline.former(row) or baseline.taken.get(row.index)
+
+    def compare(
+        self, case: Case, baseline: BaselineEvidence, row: RowEvidence, former: FormerRow
+    ) -> Iterator[Finding]:
+        changed = _changed(row, former)
+        unsigned = former.bundle is not None and former.bundle == former.bundle_now
+        if changed and unsigned and Phase.SIGNATURES not in case.phases:
+            yield self.in_row(
+                case,
+                row,
+                "sigstore_bundle",
+                f"{row.entry.sigstore_bundle} describes another row, that of {baseline.name}, "
+                f"where {_former_digests(changed)}",
+                "The next release signs the row: provenance release",
+                about=case.evidence.registry.absolute(row.entry.sigstore_bundle or ""),
+            )
+
+
+def _changed(row: RowEvidence, former: FormerRow) -> dict[str, tuple[str, str]]:
+    """Return the declared digests that changed, except those of files that differ (ART302)."""
+    changed = changed_digests(row.entry, former.row)
+    return {file: pair for file, pair in changed.items() if file not in _replaced(row)}
 
 
 _STALE: Final = ("SID402", "SID404", "SID405", "SID409")
@@ -164,7 +197,7 @@ class PromotedByHand(BaselineRule):
                 case,
                 row,
                 "smoke",
-                f"`{case.name_of('smoke')}` is true at {baseline.name} and false now, but the "
+                f"`{row.called('smoke')}` is true at {baseline.name} and false now, but the "
                 "evidence for production is incomplete: " + "; ".join(o.message for o in missing),
                 f"{until_proven(case, row, 'the evidence is complete')} {helps} Then: "
                 + promotion.promote_command(row),

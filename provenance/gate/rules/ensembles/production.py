@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from provenance.artifacts.paths import FETCH, IS_POINTER
-from provenance.artifacts.registry import Classification
 from provenance.evidence.beside import Fault
 from provenance.evidence.ensembles import Ensemble, current_sidecar
 from provenance.evidence.evaluation import PROMOTE
@@ -23,6 +22,7 @@ from provenance.gate.rules.ensembles.verdicts import (
 )
 from provenance.gate.rules.recovery_help import lost_verdict
 from provenance.gate.rules.registry import is_malformed
+from provenance.registry.rows import Classification
 
 
 class SmokeMixed(EnsembleRule):
@@ -215,7 +215,7 @@ class GateNotPassed(Rule):
                 failed,
                 f"{row.entry.classification.said}, but `{'.'.join(failed)}` of its sidecar is "
                 f"{shown(sidecar.get(*failed))}",
-                case.in_its_words('Put "smoke": true back until the model passes its gate.'),
+                row.worded('Put "smoke": true back until the model passes its gate.'),
                 row=row.label,
             )
 
@@ -266,8 +266,7 @@ def hold(case: Case, ensemble: Ensemble) -> str:
     )
     if ensemble.claims.get("smoke") is False:
         places.append(ensemble.manifest.path)
-    smoke = case.in_its_words('"smoke": true')
-    until = f"Until its gate says PROMOTE, write {smoke} in {' and in '.join(places)}"
+    until = f'Until its gate says PROMOTE, write "smoke": true in {" and in ".join(places)}'
     id = ensemble.manifest.id
     return (
         f"{until}. Then: {command('promote', '--ensemble', id)}" if id is not None else f"{until}."

@@ -10,7 +10,6 @@ from provenance.artifacts import spdx
 from provenance.artifacts.digest import is_sha256, sha256_of
 from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.artifacts.forms import FLAG, OBJECT, STRING
-from provenance.artifacts.registry import INT8_MODES, is_blank
 from provenance.artifacts.repository import file_url
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence import expected_statements
@@ -22,6 +21,7 @@ from provenance.gate.rules.forms import Forms, Place
 from provenance.gate.rules.lost_rows import is_renamed
 from provenance.gate.rules.registry import is_malformed
 from provenance.gate.rules.sidecars.current import ClaimRule
+from provenance.registry.rows import INT8_MODES, is_blank
 
 
 class SidecarIdentity(ClaimRule):
@@ -66,7 +66,7 @@ class SidecarIdentity(ClaimRule):
             if is_malformed(field, own) or (field == "id" and _is_reported(case, row, claim)):
                 continue  # REG101 and LIC2xx report what is wrong with the row
             here, there = differing(claim, own)
-            called = case.name_of(field)
+            called = row.called(field)
             default = "" if field in row.entry.fields else " by default"
             in_row = f"`{called}` of the row is {there}{default}"
             if field == "smoke" and field not in row.entry.fields:
@@ -75,14 +75,12 @@ class SidecarIdentity(ClaimRule):
                 sidecar,
                 (field,),
                 f"`{field}` is {here}, but {in_row}",
-                case.in_its_words(_TRAIN) if field == "smoke" and claim is True else _DECIDE,
+                row.worded(_TRAIN) if field == "smoke" and claim is True else _DECIDE,
                 row=row.label,
             )
         if smoke_claim(sidecar) == ("training", "smoke") and not row.entry.smoke:
             says = f"`training.smoke` is true, but {row.entry.classification.said}"
-            yield self.at(
-                sidecar, ("training", "smoke"), says, case.in_its_words(_TRAIN), row=row.label
-            )
+            yield self.at(sidecar, ("training", "smoke"), says, row.worded(_TRAIN), row=row.label)
 
 
 class SidecarDigest(ClaimRule):

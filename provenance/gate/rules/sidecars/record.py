@@ -8,7 +8,6 @@ from typing import Final
 
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.paths import FETCH, IS_POINTER
-from provenance.artifacts.registry import Classification
 from provenance.artifacts.sidecar import Sidecar
 from provenance.attestations.statement import StatementError
 from provenance.evidence import expected_statements
@@ -25,6 +24,7 @@ from provenance.gate.rules.recovery_help import (
 from provenance.gate.rules.registry import outside
 from provenance.gate.rules.sidecars.current import describes_its_model, pairs
 from provenance.gate.rules.sidecars.widths import input_width, wrong_widths
+from provenance.registry.rows import Classification
 
 
 class SidecarMissing(Rule):
@@ -56,7 +56,7 @@ class SidecarMissing(Rule):
             return  # the row names another file than its model, which ART301 reports
         stray = case.evidence.registry_wide.stray_sidecar_of.get(row.index)
         lost = lost_sidecar(case, row)
-        help = case.in_its_words('Export it with the model, or say "smoke": true.')
+        help = row.worded('Export it with the model, or say "smoke": true.')
         help = lost.help if lost else help
         yield self.in_row(
             case,
@@ -170,7 +170,7 @@ class ProductionSidecarStale(_Stale):
     production = True
 
     def _help(self, case: Case) -> str:
-        return case.in_its_words(
+        return (
             'Export model and sidecar together; until then say "smoke": true and declare a '
             "[[deferral]] of SID402."
         )

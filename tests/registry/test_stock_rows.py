@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading a registry under its own names of fields."""
+"""Rows of a registry in this project's own shape."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from provenance.artifacts.documents.strict_json import Position
-from provenance.artifacts.registry import ITSELF, FieldNames, Registry, Row, parse_bytes
 from provenance.errors import InputError
+from provenance.registry.reading import parse_bytes
+from provenance.registry.registry import Registry
+from provenance.registry.rows import Row
 
 
 def read(text: str) -> Registry:
@@ -49,7 +51,7 @@ def test_a_row_declares_that_it_is_quantized(fields: dict[str, str], quantized: 
 def test_an_entry_that_is_no_row_is_kept_apart_with_its_place() -> None:
     registry = read('{"models": [1, {"id": "m"}, null]}')
     assert [r.index for r in registry.rows] == [1]
-    assert registry.not_rows == ((0, "a number"), (2, "null"))
+    assert registry.files[0].not_rows == ((("models", 0), "a number"), (("models", 2), "null"))
 
 
 def test_a_missing_field_has_the_place_of_its_row() -> None:
@@ -57,7 +59,6 @@ def test_a_missing_field_has_the_place_of_its_row() -> None:
     (row,) = registry.rows
     assert registry.locate(row, "onnx") == Position(3, 12)
     assert registry.locate(row, "license") == Position(2, 3)
-    assert registry.locate(7) == Position(1, 1)
 
 
 def test_names_are_relative_to_the_folder_of_the_registry() -> None:
@@ -68,38 +69,23 @@ def test_names_are_relative_to_the_folder_of_the_registry() -> None:
     assert parse_bytes(b'{"models": []}', "registry.json").folder == "."
 
 
-def test_a_registry_of_another_shape_is_read_under_the_names_of_this_project() -> None:
-    text = '[\n  {"id": 17, "name": "m",\n   "file": "m.onnx", "licence": "MIT", "own": 1}]'
-    names = FieldNames(ITSELF, {"id": "name", "onnx": "file", "license": "licence"})
-    registry = parse_bytes(text.encode(), "index.json", names)
-    (row,) = registry.rows
-    assert row.fields == {"id": "m", "onnx": "m.onnx", "license": "MIT", "own": 1}
-    assert list(row.verbatim) == ["id", "name", "file", "licence", "own"]
-    assert registry.locate(row, "onnx") == Position(3, 12)
-    assert registry.path_of(row, "license") == (0, "licence")
-    assert not registry.names.stock
-
-
-STOCK, ENTRIES, LIST = FieldNames(), FieldNames("entries"), FieldNames(ITSELF)
-PATH = "the path of an object with a list `models`"
+PATH = "the registry's path"
 
 
 @pytest.mark.parametrize(
-    ("names", "data", "message", "help"),
+    ("data", "message", "help"),
     [
-        (LIST, b'{"models": []}', "expected a list of rows, found an object", "not supported"),
-        (ENTRIES, b"[]", "an object with a list `entries`, found an array", "not supported"),
-        (ENTRIES, b'{"models": []}', "field `entries`: expected a list of rows", "not supported"),
-        (STOCK, b'{"models": []\n<<<<<<< HEAD\n', "merge conflict, at line 2, column 1", PATH),
-        (STOCK, b'\xef\xbb\xbf{"models": []}', "starts with a byte-order mark", PATH),
-        (STOCK, '{"models": []}'.encode("utf-16"), "is UTF-16; JSON is UTF-8", PATH),
-        (STOCK, b"\x08\x00\x12\x00", "is not JSON", PATH),
-        (STOCK, b'{"models": NaN}', "contains NaN", PATH),
+        (b'[{"id": "m"}]', "an object with a list `models`, found an array", 'rows = "$[*]"'),
+        (b'{"models": 5}', "field `models`: expected a list of rows, found a number", "[registry]"),
+        (b'{"nets": [{}]}', "expected a list of rows, found no such", 'rows = "$.nets[*]"'),
+        (b'{"models": []\n<<<<<<< HEAD\n', "merge conflict, at line 2, column 1", PATH),
+        (b'\xef\xbb\xbf{"models": []}', "starts with a byte-order mark", PATH),
+        ('{"models": []}'.encode("utf-16"), "is UTF-16; expected UTF-8", PATH),
+        (b"\x08\x00\x12\x00", "is not JSON", PATH),
+        (b'{"models": NaN}', "contains NaN", PATH),
     ],
 )
-def test_another_document_is_refused(
-    names: FieldNames, data: bytes, message: str, help: str
-) -> None:
+def test_another_document_is_refused(data: bytes, message: str, help: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
-        parse_bytes(data, "r.json", names)
+        parse_bytes(data, "r.json")
     assert help in str(caught.value.help)
