@@ -151,12 +151,12 @@ class _Entry:
 
     Attributes:
         file: The file.
-        edit: The row, and the edit of a field that it has.
+        edits: The row, and the edit of a field that it has.
         added: A row, with the name and digest to add to its `external_data_sha256`.
     """
 
     file: HashedFile
-    edit: tuple[Row, Set] | None = None
+    edits: tuple[tuple[Row, Set], ...] = ()
     added: tuple[Row, str, str] | None = None
 
 
@@ -236,7 +236,21 @@ def _compared(
         return _Entry(replace(found, refused=says))
     written = digest.parse(_value_at(row.entry, declared.place))
     new = actual if written is None or actual is None else written.respell(actual)
-    return _Entry(found, (row.entry, Set(declared.place, new)))
+    edits = [(row.entry, Set(declared.place, new)), *_size_edits(row, file)]
+    return _Entry(found, tuple(edits))
+
+
+def _size_edits(row: RowEvidence, file: FileEvidence) -> Iterator[tuple[Row, Set]]:
+    """Yield the edit of a size that is wrong for the file whose digest is replaced."""
+    listed = row.listed(file) if row.entry.files else None
+    place = None if listed is None else listed.size_place
+    if listed is None and file is row.onnx:
+        place = (row.entry.places or {}).get("size")
+    size = row.declared_size(file)
+    if place is not None and file.digest is not None and size not in (None, file.digest.size):
+        is_text = isinstance(_value_at(row.entry, place), str)
+        new = file.digest.size
+        yield row.entry, Set(place, str(new) if is_text else new)
 
 
 def _value_at(row: Row, place: JsonPath) -> Any:
@@ -270,7 +284,8 @@ def _declared(
         missing=called if where[-1] not in holder and problem is None else None,
         refused=refused,
     )
-    return _Entry(found, (row.entry, Set(row.entry.place(*where), new)) if new else None)
+    edit = Set(row.entry.place(*where), new) if new else None
+    return _Entry(found, ((row.entry, edit),) if edit else ())
 
 
 def _hashed(row: RowEvidence, file: FileEvidence, field: str) -> HashedFile:
@@ -301,7 +316,7 @@ def _changes(registry: Registry, entries: Sequence[_Entry]) -> list[Change]:
         InputError: If a key is repeated, so it is not clear which one to edit.
     """
     edits: dict[int, list[Edit]] = {}
-    for row, edit in (e.edit for e in entries if e.edit is not None):
+    for row, edit in (each for entry in entries for each in entry.edits):
         edits.setdefault(row.source, []).append(edit)
     added: dict[int, tuple[Row, dict[str, str]]] = {}
     for row, name, sha256 in (e.added for e in entries if e.added is not None):

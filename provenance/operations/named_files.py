@@ -25,7 +25,7 @@ from provenance.evidence.rows import BundleEvidence
 from provenance.gate.finding import Report, Verdict
 
 MAX_NEAR: Final = 10_000
-"""How many bundles near a file are looked at to find the one about it."""
+"""How many files near a file are looked at to find the bundle about it."""
 
 _COUNTERSIGNED: Final = re.compile(rf"\.\d+{re.escape(bundles.SUFFIX)}$", re.ASCII)
 
@@ -211,8 +211,8 @@ def read_summary(path: Path) -> BundleEvidence:
 def bundle_of(path: Path, sha256_of: Callable[[], str]) -> Path:
     """Return the path of the bundle of a file: beside it, or a bundle about it near it.
 
-    Bundles are looked for in the folder of the file, and in a folder `bundles` beside it or in one
-    of the three folders above it. A bundle is about the file if its statement has the digest of
+    Bundles are looked for in the folder of the file, and below a folder `bundles` beside it or in
+    one of the three folders above it. A bundle is about the file if its statement has the digest of
     the file among its subjects. Whether its signature counts is judged later.
 
     Raises:
@@ -223,21 +223,10 @@ def bundle_of(path: Path, sha256_of: Callable[[], str]) -> Path:
         return beside
     absolute = path.absolute()
     above = (absolute.parent, *absolute.parents[1 : limits.CLIMB + 1])
-    folders = [absolute.parent, *(folder / "bundles" for folder in above)]
-    found = []
-    seen = 0
-    for folder in folders:
-        for name in names(folder) if folder.is_dir() else ():
-            if not name.endswith(bundles.SUFFIX) or name.endswith(bundles.SUMMARY_SUFFIX):
-                continue
-            seen += 1
-            if seen > MAX_NEAR:
-                raise InputError(
-                    f"more than {MAX_NEAR:,} bundles near {path}", help="Name it: --bundle FILE"
-                )
-            candidate = folder / name
-            if _COUNTERSIGNED.search(name) is None and _is_row_of(candidate, sha256_of()):
-                found.append(candidate)
+    places = [[absolute.parent / name for name in names(absolute.parent)]]
+    places += [_files_below(folder / "bundles", path) for folder in above]
+    for candidates in places:
+        found = [one for one in candidates if _may_be_row_of(one, sha256_of)]
         if found:
             break
     if len(found) > 1:
@@ -248,8 +237,27 @@ def bundle_of(path: Path, sha256_of: Callable[[], str]) -> Path:
     return found[0] if found else beside
 
 
-def _is_row_of(bundle: Path, sha256: str) -> bool:
-    """Return whether a bundle claims to be the row bundle of a file with that digest."""
+def _files_below(folder: Path, path: Path) -> list[Path]:
+    """Return the files below a folder, without following links, sorted."""
+    found: list[Path] = []
+    for at, folders, files in os.walk(folder):
+        folders.sort()
+        found += [Path(at) / name for name in sorted(files)]
+        if len(found) + len(folders) > MAX_NEAR:
+            raise InputError(
+                f"more than {MAX_NEAR:,} files near {path}", help="Name the bundle: --bundle FILE"
+            )
+    return found
+
+
+def _may_be_row_of(bundle: Path, sha256_of: Callable[[], str]) -> bool:
+    """Return whether a file claims to be the row bundle of a file with that digest."""
+    name = bundle.name
+    if not name.endswith(bundles.SUFFIX) or name.endswith(bundles.SUMMARY_SUFFIX):
+        return False
+    if _COUNTERSIGNED.search(name) is not None:
+        return False
+    sha256 = sha256_of()
     try:
         content = bundles.decode(read_named_file(bundle, limits.BUNDLE)).content
         if not isinstance(content, bundles.Envelope):

@@ -200,7 +200,7 @@ class MappedRow:
         if name is None and address is None:
             return None
         digests: list[DeclaredDigest] = []
-        size = None
+        size, size_place = None, None
         for key, reference in mapping.declared.items():
             found = self._find("files", reference, node)
             value = None if found is None else _as_written(found.value)
@@ -209,7 +209,7 @@ class MappedRow:
             if found is None or is_silent(value):
                 continue
             if key == "size":
-                size = read_size(value)
+                size, size_place = read_size(value), found.location
                 if size is None:
                     message = f"`size` of {name or address!r}: expected bytes, found {value!r:.40}"
                     self._refuse("files", message, found.location)
@@ -222,7 +222,7 @@ class MappedRow:
         place = path.location if path is not None else None
         if name is not None and paths.unsafe_reason(name) is None:
             name = paths.join("", name)
-        return DeclaredFile(name, address, tuple(digests), size, place)
+        return DeclaredFile(name, address, tuple(digests), size, place, size_place)
 
 
 def _as_written(value: Any) -> Any:

@@ -105,6 +105,7 @@ class DeclaredFile:
         digests: The declared digests.
         size: The declared size in bytes, or None.
         place: Where its name is in its index file, or None if it was made of a template.
+        size_place: Where its size is, or None.
     """
 
     name: str | None
@@ -112,6 +113,7 @@ class DeclaredFile:
     digests: tuple[DeclaredDigest, ...] = ()
     size: int | None = None
     place: JsonPath | None = None
+    size_place: JsonPath | None = None
 
     @property
     def is_model(self) -> bool:

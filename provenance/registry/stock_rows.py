@@ -113,7 +113,8 @@ def own_files(node: Node, unreadable: list[Unreadable]) -> tuple[DeclaredFile, .
 def _file(entry: Mapping[str, Any], place: JsonPath, unreadable: list[Unreadable]) -> DeclaredFile:
     digests = tuple(_digests(entry, place, (*DIGESTS, "digest"), unreadable))
     name, url = _text(entry.get("path")), _text(entry.get("url"))
-    return DeclaredFile(name, url, digests, read_size(entry.get("size")), (*place, "path"))
+    size = read_size(entry.get("size"))
+    return DeclaredFile(name, url, digests, size, (*place, "path"), (*place, "size"))
 
 
 def _digests(
