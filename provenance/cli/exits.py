@@ -72,7 +72,8 @@ def _say_usage(error: click.ClickException) -> None:
 
 
 def _say(message: str, help: str | None) -> None:
-    colour = sys.stderr.isatty() and "NO_COLOR" not in os.environ
+    off = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or "--no-color" in sys.argv
+    colour = sys.stderr.isatty() and not off
     label = click.style("error:", fg="red", bold=True) if colour else "error:"
     streams.narrate(message.replace("\n", "\\u000a"), label=f"{label} ")
     for line in help.splitlines() if help else ():
