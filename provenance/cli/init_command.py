@@ -18,7 +18,7 @@ from provenance.output.text import printable
     "  provenance init --registry model/tiny/registry.json\n  provenance init --defer",
 )
 @click.option(
-    "--registry", metavar="PATH", help="The registry to use, if the repository has several."
+    "--registry", metavar="PATH", help="The index to use, if the repository has several."
 )
 @click.option(
     "--defer/--no-defer",
@@ -30,8 +30,11 @@ from provenance.output.text import printable
 def command(session: Session, registry: str | None, defer: bool | None) -> int:
     """Write the configuration for the registry in this repository.
 
-    Looks for a JSON file that lists models, whatever its fields are called, and for the workflows
-    that sign. Writes [tool.provenance] to pyproject.toml, or to provenance.toml if there is no
+    Looks for an index of models in JSON, YAML, TOML or a checksum file, whatever its fields are
+    called, and writes how it is read. Digests and sizes are compared with the files on disk, and
+    each line of the configuration says what was proved. Also looks for the workflows that sign.
+
+    Writes [tool.provenance] to pyproject.toml, or to provenance.toml if there is no
     pyproject.toml. An existing configuration is never changed.
     """
     from provenance.operations.init import init

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import provenance.config as configuration
 from provenance.artifacts import limits, writing
-from provenance.artifacts.paths import FileError, Tree
+from provenance.artifacts.paths import Tree
 from provenance.artifacts.writing import Change
 from provenance.config import FILE, PYPROJECT, Config, parse_toml, read_text
 from provenance.errors import InputError
@@ -25,7 +25,9 @@ from provenance.gate import reporting
 from provenance.gate.finding import Report
 from provenance.gate.judge import Terms, conclude
 from provenance.gate.rules.deferrals import DeferralTodo
-from provenance.operations.adoption.shape import Shape, files, registries, shapes_of
+from provenance.operations.adoption.disk import Listing, list_files
+from provenance.operations.adoption.proposal import Proposal
+from provenance.operations.adoption.search import search
 from provenance.operations.adoption.template import Initialised, Recorded, record
 from provenance.operations.adoption.workflows import is_text, remote_of, signers, signing_workflows
 from provenance.operations.load_evidence import load_evidence, today_utc
@@ -51,7 +53,7 @@ def init(
         progress: Receives what is being done.
 
     Raises:
-        InputError: If a configuration exists already, or there is no registry or more than one.
+        InputError: If a configuration exists already, or there is no registry.
     """
     tree = Tree.at(folder)
     target = folder / (PYPROJECT if (folder / PYPROJECT).is_file() else FILE)
@@ -59,12 +61,13 @@ def init(
     if os.path.lexists(folder / FILE) or _has_table(existing, target):
         own = folder / FILE if os.path.lexists(folder / FILE) else target
         raise InputError(f"{own}: a configuration exists already", help=f"Edit {own} instead.")
-    shape = _registry(tree, folder, registry)
+    listing = list_files(tree)
+    found = _registry(tree, listing, folder, registry)
     remote = remote_of(tree.root)
     workflows = signing_workflows(tree, remote.default_branch)
-    keys = tuple(filter(is_text, _public_keys(tree)))
+    keys = tuple(filter(is_text, _public_keys(tree, listing)))
     trusted = signers(workflows, remote)
-    done = Initialised(target.name, shape, keys, remote, workflows, trusted)
+    done = Initialised(target.name, found, keys, remote, workflows, trusted)
     if defer is not None:
         config = _config(existing, done, target, tree)
         evidence = load_evidence(config)
@@ -99,53 +102,24 @@ def _judge(
     return reporting.report(conclude(evidence, config, terms, kept=kept, progress=progress))
 
 
-def _registry(tree: Tree, folder: Path, named: str | None) -> Shape:
+def _registry(tree: Tree, listing: Listing, folder: Path, named: str | None) -> Proposal:
+    path = None if named is None else os.path.normpath(named).replace(os.sep, "/")
+    if path is not None and not is_text(path):
+        raise InputError(f"{path!r}: the name is not UTF-8, so no configuration can name this file")
+    found = search(tree, listing, path)
+    if found is not None:
+        return found
     if named is not None:
-        path = os.path.normpath(named).replace(os.sep, "/")
-        try:
-            tree.open(path).close()
-        except FileError as e:
-            raise InputError(f"the registry {e.message}", help=e.help) from e
-        found = list(shapes_of(tree, path))
-        if not found:
-            raise InputError(
-                f"{named}: not a registry: expected JSON with a list of rows, each with the name "
-                "of its .onnx file in one field"
-            )
-    else:
-        found = [s for s in registries(tree) if s.stock or s.complete]
-    other = next((s for s in found if not s.stock), None)
-    found = [s for s in found if s.stock]
-    if other is not None and not found:
         raise InputError(
-            f"{other.path}: its rows have another shape: {_differences(other)}",
-            help="Only one shape is supported: a list `models` of rows with `id`, `onnx`, "
-            "`sha256`, `license`, …",
+            f"{named}: not an index of models: no field of it names .onnx files",
+            help="Each row of an index has the path or the address of its model. If the names are "
+            "made of other fields, write [registry] by hand (docs: Configuration).",
         )
-    if not found:
-        raise InputError(
-            f"{folder}: no registry found: no JSON with a list of rows, each with the name of an "
-            ".onnx file and its SHA-256",
-            help="Name it: provenance init --registry PATH",
-        )
-    if len({s.path for s in found}) > 1:
-        raise InputError(
-            f"{folder}: several registries: {', '.join(sorted(s.path for s in found))}",
-            help="Name one: provenance init --registry PATH",
-        )
-    if not is_text(found[0].path):
-        raise InputError(
-            f"{found[0].path!r}: the name is not UTF-8, so no configuration can name this file"
-        )
-    return found[0]
-
-
-def _differences(shape: Shape) -> str:
-    """Describe how an index of another shape names its rows and their fields."""
-    names = shape.names
-    rows = "the file is a list" if not names.path else f"their list is `{names.rows}`"
-    called = (f"`{known}` is called `{name}`" for known, name in names.renamed.items())
-    return ", ".join((rows, *called))[:400]
+    raise InputError(
+        f"{folder}: no registry found: no JSON, YAML, TOML or checksum file that names .onnx files "
+        "and their digests",
+        help="Name it: provenance init --registry PATH",
+    )
 
 
 def _file_text(existing: str, done: Initialised) -> str:
@@ -167,9 +141,9 @@ def _has_table(text: str, target: Path) -> bool:
     return isinstance(tool, dict) and "provenance" in tool
 
 
-def _public_keys(tree: Tree) -> Sequence[str]:
+def _public_keys(tree: Tree, listing: Listing) -> Sequence[str]:
     found = []
-    for path in files(tree, (".pub",)):
+    for path in listing.ending_in((".pub",)):
         try:
             pem.load_public_keys(tree.read(path, limits.KEY), path)
         except InputError:

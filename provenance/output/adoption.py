@@ -4,22 +4,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Final
 
+from provenance.operations.adoption.proposal import Proposal
 from provenance.operations.adoption.template import Initialised, Recorded
-from provenance.output.text import Style, count, printable
+from provenance.output.text import Style, count, printable, some
+
+_OTHERS: Final = 5
 
 
 def render(done: Initialised, style: Style) -> str:
     """Return what was written, with a line for each part of the configuration."""
-    shape = done.shape
     lines = [f"{style.good('WRITTEN')}: {printable(done.path)}"]
-    lines.append(f"  registry {printable(shape.path)}, {count(shape.rows, 'row')}")
-    for known, name in _unread(done):
-        lines.append(
-            f"  {style.warning('not read')}: `{printable(name)}`; if it is meant as `{known}`, "
-            "rename it in the registry"
-        )
+    lines += _index(done.found, style)
     lines += [f"  trusts the key {printable(key)}" for key in done.keys]
     for signer in done.signers:
         if signer.unsure is None:
@@ -37,8 +34,49 @@ def render(done: Initialised, style: Style) -> str:
     return "\n".join(lines) + "\n"
 
 
+def _index(found: Proposal, style: Style) -> Iterator[str]:
+    """Yield what was found of the index: its rows and files, and what proves the reading."""
+    paths = some(map(printable, found.paths))
+    yield f"  registry {paths}, {count(found.rows, 'row')}"
+    counts = found.counts
+    parts = [f"{counts.here:,} on disk"]
+    for number, kind in (
+        (counts.pointers, "Git LFS pointers"),
+        (counts.missing, "missing"),
+        (counts.remote, "with only an address"),
+    ):
+        parts += [f"{number:,} {kind}"] if number else []
+    yield f"  files: {', '.join(parts)}"
+    if counts.proved:
+        yield f"  {style.good('proved')}: {count(counts.proved, 'file')} with the declared digest"
+    if counts.differing:
+        what = f"{count(counts.differing, 'file')} with another digest than declared"
+        yield f"  {style.error('differs')}: {what}"
+    if not counts.proved and not counts.differing:
+        yield f"  {style.warning('not proved')}: no file on disk has a declared digest"
+    yield from (f"  {style.warning('to do')}: {printable(text)}" for text in found.todo)
+    yield from (f"  {style.warning('note')}: {printable(text)}" for text in found.notes)
+    if found.unnamed:
+        names = some(map(printable, found.unnamed))
+        yield from style.wrapped(f"not named by any row: {names}", 2, 4)
+    for other in found.others[:_OTHERS]:
+        facts = f"{count(other.rows, 'row')}, {count(other.proved, 'file')} proved"
+        yield f"  {style.quiet('not used')}: {printable(other.path)} ({facts})"
+    if len(found.others) > _OTHERS:
+        yield f"  {style.quiet('not used')}: {len(found.others) - _OTHERS:,} more files like these"
+
+
 def advice(done: Initialised) -> Iterator[str]:
     """Yield what to check by hand, and what to do next."""
+    if done.found.others:
+        most = max(other.proved for other in done.found.others)
+        why = "proves most files" if most <= done.found.counts.proved else "was chosen"
+        yield printable(
+            f"Of several indexes, {done.found.path} {why}. To use another, remove {done.path} and "
+            "run: provenance init --registry PATH"
+        )
+    if done.found.todo:
+        yield printable(f'Replace each "TODO" of the registry in {done.path}.')
     for key in done.keys:
         yield printable(f"The configuration trusts {key}: make sure that it is the release key.")
     if any(signer.unsure is None for signer in done.signers):
@@ -75,9 +113,7 @@ def as_json(done: Initialised) -> dict[str, Any]:
     return {
         "version": 1,
         "path": done.path,
-        "registry": done.shape.path,
-        "rows": done.shape.rows,
-        "unread": [{"field": known, "called": name} for known, name in _unread(done)],
+        **_index_as_json(done.found),
         "keys": list(done.keys),
         "repository": done.remote.github,
         "workflows": [
@@ -100,8 +136,23 @@ def as_json(done: Initialised) -> dict[str, Any]:
     }
 
 
-def _unread(done: Initialised) -> Iterator[tuple[str, str]]:
-    """Yield the known fields that no row has, each with a field that could be meant as it."""
-    yield from done.shape.names.renamed.items()
-    for known, candidates in done.shape.unsure.items():
-        yield from ((known, name) for name in candidates)
+def _index_as_json(found: Proposal) -> dict[str, Any]:
+    counts = found.counts
+    return {
+        "registry": found.path,
+        "paths": list(found.paths),
+        "mapped": not found.is_stock,
+        "rows": found.rows,
+        "files": {
+            "here": counts.here,
+            "pointers": counts.pointers,
+            "missing": counts.missing,
+            "remote": counts.remote,
+            "proved": counts.proved,
+            "differing": counts.differing,
+        },
+        "unnamed": list(found.unnamed),
+        "others": [{"path": o.path, "rows": o.rows, "proved": o.proved} for o in found.others],
+        "to_do": list(found.todo),
+        "remarks": list(found.notes),
+    }

@@ -17,7 +17,7 @@ from provenance.config import PYPROJECT
 from provenance.frozen import dataclass
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE
-from provenance.operations.adoption.shape import Shape
+from provenance.operations.adoption.proposal import Proposal, array
 from provenance.operations.adoption.workflows import Found, Remote, Signer
 
 REASON: Final = "TODO: why is this shipped all the same?"
@@ -25,8 +25,6 @@ REFERENCE: Final = "TODO"
 _NUMBERED: Final = re.compile(r"(.*\D)\d+", re.DOTALL)
 _MANY: Final = 3
 """From this many on, names that differ only in a final number are written as one pattern."""
-
-_WIDTH: Final = 100
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Initialised:
 
     Attributes:
         path: The file that the configuration is written into.
-        shape: The registry.
+        found: The index, and how it is read.
         keys: The public keys in the repository.
         remote: The origin of the clone.
         workflows: The workflows that sign.
@@ -62,7 +60,7 @@ class Initialised:
     """
 
     path: str
-    shape: Shape
+    found: Proposal
     keys: tuple[str, ...]
     remote: Remote
     workflows: Found
@@ -79,20 +77,24 @@ class Initialised:
     def _lines(self) -> Iterator[str]:
         if self.path == PYPROJECT:
             yield "[tool.provenance]"
-        yield "# The JSON file with a row for each model, relative to this file."
-        yield f"registry = {quoted(self.shape.path)}"
-        if self.remote.github is not None and self.remote.upstream is None:
+        if self.found.is_stock:
+            yield from self.found.lines()
             yield ""
+        if self.remote.github is not None and self.remote.upstream is None:
             yield "# This repository. License URLs into it are compared with the license files."
             yield f"repository = {quoted(self.remote.github)}"
-        yield ""
+            yield ""
         yield "# What `provenance check` compares the registry with, to report what was lost since."
         yield f"# baseline = {quoted(f'git:origin/{self.remote.default_branch}')}"
+        if not self.found.is_stock:  # keys of the whole file come before tables
+            yield ""
+            yield from self.found.lines(self._name(""))
         yield from self._trusted_keys()
         yield from self._trusted_workflows()
         yield from self._deferrals()
 
     def _name(self, table: str) -> str:
+        """Return the name of a table in the file; of an empty name, what stands before names."""
         return f"tool.provenance.{table}" if self.path == PYPROJECT else table
 
     def _trusted_keys(self) -> Iterator[str]:
@@ -143,20 +145,9 @@ class Initialised:
                 yield ""
             yield f"[[{self._name('deferral')}]]"
             yield f"rule = {quoted(deferral.rule)}  # {deferral.slug}"
-            yield from _list("rows", deferral.rows)
+            yield from array("rows", deferral.rows)
             yield f"reason = {quoted(REASON)}"
             yield f"reference = {quoted(REFERENCE)}"
-
-
-def _list(key: str, values: Sequence[str]) -> Iterator[str]:
-    """Yield a list of strings: on one line if it fits, or else one line per string."""
-    line = f"{key} = [{', '.join(map(quoted, values))}]"
-    if len(line) <= _WIDTH:
-        yield line
-        return
-    yield f"{key} = ["
-    yield from (f"    {quoted(value)}," for value in values)
-    yield "]"
 
 
 def record(findings: Iterable[Finding], labels: Sequence[str]) -> tuple[Recorded, ...]:
