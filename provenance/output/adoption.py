@@ -70,7 +70,7 @@ def advice(done: Initialised) -> Iterator[str]:
     """Yield what to check by hand, and what to do next."""
     if done.found.others:
         most = max(other.proved for other in done.found.others)
-        why = "proves most files" if most <= done.found.counts.proved else "was chosen"
+        why = "proves most files" if done.found.counts.proved > most else "was chosen"
         yield printable(
             f"Of several indexes, {done.found.path} {why}. To use another, remove {done.path} and "
             "run: provenance init --registry PATH"

@@ -223,7 +223,12 @@ def parse_bytes(data: bytes, path: str, index: Index | None = None) -> Registry:
     nodes = _nodes(value, file)
     if len(nodes) > limits.ROWS:
         raise InputError(f"{path}: {len(nodes):,} rows; at most {limits.ROWS:,} are read")
-    not_rows = [(n.location, type_name(n.value)) for n in nodes if not isinstance(n.value, dict)]
+    # With a mapping, a row can also be a string, such as the name of its file.
+    not_rows = [
+        (n.location, type_name(n.value))
+        for n in nodes
+        if not isinstance(n.value, dict) and not index.is_mapped
+    ]
     if file.is_stock and isinstance(value, dict):
         file = replace(file, members={k: v for k, v in value.items() if k != _STOCK_KEY})
     file = replace(file, not_rows=tuple(not_rows))

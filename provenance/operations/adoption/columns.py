@@ -30,10 +30,12 @@ class Column:
     Attributes:
         names: The names that lead from the node to the value; empty for the node itself.
         values: The value of each node, or None.
+        is_mixed: Whether some nodes have an object or a list there.
     """
 
     names: Names
     values: tuple[Any, ...]
+    is_mixed: bool = False
 
     @property
     def said(self) -> list[Any]:
@@ -110,7 +112,8 @@ def columns(outline: Outline, node: Pattern, places: Sequence[tuple[int, Any]]) 
             if number is not None:
                 values[number] = item.value
         if any(not is_silent(value) for value in values):
-            found.append(Column(names, tuple(values)))
+            mixed = pattern in outline.records or (*pattern, None) in outline.nodes
+            found.append(Column(names, tuple(values), mixed))
     return found
 
 
@@ -196,6 +199,8 @@ def _digests(
         proved.update(name for name in wanted if there.get(name) == one.hex)
     best, number = proved.most_common(1)[0] if proved else ("", 0)
     text, key = reference(column.names), _key(algorithms, read, best)
+    if key == "digest" and algorithms == {plain(column.names[-1]) if column.names else ""}:
+        (key,) = algorithms  # a field `sha256` with values such as sha256:…
     kind = next((k for k in kinds if k is not column and _agrees(k, written)), None)
     if kind is not None and all(not one.prefix for one in read):
         key, text = "digest", f"{{{path_text(kind.names)}}}:{{{path_text(column.names)}}}"
@@ -274,7 +279,7 @@ def size_of(found: Sequence[Column], paths: Sequence[str | None], disk: Disk) ->
     stored = [None if path is None else disk.look(path) for path in paths]
     best: tuple[tuple[int, int, int], Line, Column] | None = None
     for column in found:
-        if not column.said or not all(is_whole(v) and v >= 0 for v in column.said):
+        if column.is_mixed or not all(is_whole(v) and v >= 0 for v in column.said):
             continue
         pairs = [
             (value, one.size)
@@ -312,7 +317,7 @@ def address_of(found: Sequence[Column], names: Sequence[str | None]) -> Column |
         addresses = column.said
         if not all(isinstance(v, str) and is_address(v) for v in addresses):
             continue
-        if {*column.words} & _NO_ADDRESS:
+        if column.is_mixed or any({*words_of(name)} & _NO_ADDRESS for name in column.names):
             continue
         same = sum(
             isinstance(value, str) and name is not None and _last(value) == _last(name)
@@ -390,6 +395,8 @@ def usual(found: Sequence[Column], field: str) -> Column | None:
     """Return the column that a field usually is, by its name, or None."""
     how = USUAL[field]
     by_name = {plain(c.names[0]): c for c in reversed(found) if len(c.names) == 1}
+    if field == "license_url":
+        by_name |= {"_".join(map(plain, c.names)): c for c in found if len(c.names) == 2}
     for name in how.names:
         column = by_name.get(name)
         if column is not None and all(map(how.fits, column.said)):

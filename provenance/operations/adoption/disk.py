@@ -15,6 +15,7 @@ from typing import Final
 from provenance.artifacts import digest
 from provenance.artifacts.paths import FileError, PointerError, Tree, refusal
 from provenance.frozen import dataclass
+from provenance.registry.rows import MODEL_SUFFIX
 
 MAX_FILES: Final = 100_000
 """Files below the root that are listed. The others are not found by their name."""
@@ -26,6 +27,9 @@ SKIPPED: Final = frozenset(
     ("node_modules", "__pycache__", "site-packages", "build", "dist", "venv")
 )
 """Folders of tools. Folders whose names start with a dot are skipped, too."""
+
+
+_SAME_SEGMENT: Final = 50
 
 
 class State(StrEnum):
@@ -71,6 +75,18 @@ class Listing:
         found: dict[str, list[str]] = {}
         for path in self.files:
             found.setdefault(path.rpartition("/")[2], []).append(path)
+        return found
+
+    @cached_property
+    def models(self) -> Mapping[str, list[str]]:
+        """The ONNX files by their stem and by each folder in their path, at most 50 for each."""
+        found: dict[str, list[str]] = {}
+        for path in self.ending_in((MODEL_SUFFIX,)):
+            *folders, name = path.split("/")
+            for segment in {*folders, name.removesuffix(MODEL_SUFFIX)}:
+                paths = found.setdefault(segment, [])
+                if len(paths) < _SAME_SEGMENT:
+                    paths.append(path)
         return found
 
     def ending_in(self, suffixes: tuple[str, ...]) -> Iterator[str]:

@@ -7,17 +7,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, Final
 
-from provenance.artifacts import digest
 from provenance.artifacts.documents.toml_text import quoted
 from provenance.artifacts.paths import unsafe_reason
 from provenance.frozen import dataclass
 from provenance.operations.adoption import columns as fields_
 from provenance.operations.adoption import ids, places
 from provenance.operations.adoption.columns import Column, Digests, Line, Names
-from provenance.operations.adoption.disk import Disk
+from provenance.operations.adoption.disk import Disk, State
 from provenance.operations.adoption.documents import Document
 from provenance.operations.adoption.ids import Id
-from provenance.operations.adoption.outline import Item, Outline, Pattern, Step
+from provenance.operations.adoption.outline import Item, Outline, Pattern, Step, is_digest
 from provenance.operations.adoption.places import Named, Resolved, is_address
 from provenance.registry.references import is_silent, part_of
 from provenance.registry.rows import MODEL_SUFFIX
@@ -38,6 +37,13 @@ _ONE_MODEL: Final = frozenset(
 _FILE_LISTS: Final = frozenset(
     ("files", "file", "assets", "weights", "artifacts", "model_files", "downloads")
 )
+
+
+_MAX_LISTS: Final = 200
+"""Lists in one document that are looked at."""
+
+_MAX_SETS: Final = 40
+"""Fields with names of files that are looked at for each list."""
 
 
 @dataclass(frozen=True)
@@ -200,7 +206,8 @@ def _row_patterns(outline: Outline, disk: Disk) -> list[Pattern]:
             found[_row_of(pattern, outline)] = None
     for pattern in _maps_of_digests(outline):
         found.setdefault(pattern, None)
-    return [p for p in found if not any(p != o and o and p[: len(o)] == o for o in found)]
+    outer = [p for p in found if not any(p[:n] in found for n in range(1, len(p)))]
+    return outer[:_MAX_LISTS]
 
 
 def _strings(outline: Outline) -> Iterator[tuple[Pattern, list[str]]]:
@@ -222,13 +229,10 @@ def _known(text: str, disk: Disk) -> bool:
 def _maps_of_digests(outline: Outline) -> Iterator[Pattern]:
     """Yield the maps and lists of records with a digest: their files may have the row's id."""
     for pattern in outline.nodes:
-        if pattern and pattern in outline.records:
-            values = (
-                item.value
-                for name in outline.records[pattern]
-                for item in outline.leaves.get((*pattern, name), ())[:5]
-            )
-            if any(digest.parse(value) is not None for value in values):
+        if pattern:
+            below = [(*pattern, name) for name in outline.records.get(pattern, ())]
+            items = (i for one in (pattern, *below) for i in outline.leaves.get(one, ())[:5])
+            if any(is_digest(item.value) for item in items):
                 yield pattern
 
 
@@ -328,7 +332,7 @@ class _Drafting:
                 return []
             found = [*models, *(one for one in found if not one.models)]
         taken = [found[0]]
-        for one in found[1:]:
+        for one in found[1:_MAX_SETS]:
             if self._is_further(one, taken):
                 taken.append(one)
         return self._beside_models(taken)
@@ -337,12 +341,16 @@ class _Drafting:
         for pattern, items in self._outline.leaves.items():
             strings = [i for i in items if isinstance(i.value, str) and not is_silent(i.value)]
             named = [i for i in strings if _is_name(i.value)]
-            if named and 2 * len(named) >= len(strings) and fields_.is_expressible(pattern):
+            mixed = pattern in self._outline.records or (*pattern, None) in self._outline.nodes
+            if mixed or not fields_.is_expressible(pattern):
+                continue
+            if named and 2 * len(named) >= len(strings):
                 yield self._set(pattern, named, id)
         maps = [*self._outline.maps, *([()] if self._own_key else [])]
         for pattern in maps:
             nodes = self._outline.nodes.get(pattern, [])
-            if nodes and all(_is_name(str(i.location[-1])) for i in nodes):
+            keys = [str(i.location[-1]) for i in nodes]
+            if 2 * sum(map(_is_name, keys)) > len(keys) and not any(map(is_address, keys)):
                 yield self._set(pattern, nodes, id, is_key=True)
 
     def _set(
@@ -457,17 +465,22 @@ class _Drafting:
     def _leave_out(self, sets: Sequence[FileSet]) -> bool:
         """Leave out the entries that name no file. Return whether there are such."""
         having = {item.place(self._depth) for one in sets for item in one.items}
-        without = [row for row in self._rows if (row.document, row.location) not in having]
-        if not without or not having:
-            return False
         main = sets[0]
         steps = (*main.node, *main.names)
         names = steps[: steps.index(None)] if None in steps else steps
+        without = [
+            row
+            for row in self._rows
+            if (row.document, row.location) not in having and _is_silent_at(row.value, names)
+        ]
+        if not without or not having:
+            return False
+        gone = {(row.document, row.location) for row in without}
         if self._depth and self._patterns[0][-1] is None and names and not main.is_key:
             text = fields_.path_text([n for n in names if isinstance(n, str)])
             self._filter = f"[?@{text[1:]}{_not_silent(without, names, text[1:])}]"
         self._filtered += len(without)
-        self._rows = [row for row in self._rows if (row.document, row.location) in having]
+        self._rows = [row for row in self._rows if (row.document, row.location) not in gone]
         self._start()
         return True
 
@@ -486,7 +499,7 @@ class _Drafting:
         if not proved:
             return None
         base = places.static(template)
-        path = Line("onnx", places.below(base, template), _here(paths))
+        path = Line("onnx", places.below(base, template), _here(paths, self._disk))
         lines = [self._id_line(id), path]
         column = fields_.address_of(found, paths)
         if column is not None:
@@ -623,11 +636,11 @@ class _Drafting:
                 comment = f"{len(one.written):,} addresses; no file of them is here"
                 return Line("url", text, comment), None
             name = f"{{{_in_braces(one)[1:-1]}|name}}"
-            path = Line("path", f"{prefix}{name}", _here(one.paths))
+            path = Line("path", f"{prefix}{name}", _here(one.paths, self._disk))
             return path, Line("url", text)
         if prefix:
             text = f"{prefix}{_in_braces(one)}"
-        return Line("path", text, _here(one.paths)), None
+        return Line("path", text, _here(one.paths, self._disk)), None
 
     def _base(self, sets: Sequence[FileSet]) -> tuple[str | None, list[str]]:
         """Return the base, and what stands before the name of each set, relative to the base."""
@@ -640,6 +653,9 @@ class _Drafting:
         for number, prefix in enumerate(found):
             if prefix == places.ONNX_FOLDER:
                 prefixes[number] = f"{places.ONNX_FOLDER}/"
+        for number, one in enumerate(sets):
+            if number not in here and not one.is_remote and _is_repeated(one, self._depth):
+                prefixes[number] = f"{places.ID}/"
         if not absolute:
             return None, prefixes
         if len(folders) == 1:
@@ -735,11 +751,20 @@ def _rank(one: FileSet) -> tuple[Any, ...]:
     return (
         models_here,
         one.resolved.distinct,
+        one.resolved.distinct > 0 or len({*one.written}) == len(one.written),
         not one.is_remote,
         one.models,
         one.resolved.prefix in (places.OWN, "."),
         -len(one.node) - len(one.names),
     )
+
+
+def _is_repeated(one: FileSet, depth: int) -> bool:
+    """Return whether different rows name files alike, such as `model.onnx` in folders of theirs."""
+    rows: dict[str, set[tuple[int, Any]]] = {}
+    for name, item in zip(one.written, one.items, strict=True):
+        rows.setdefault(name, set()).add(item.place(depth))
+    return one.node != () and any(len(found) > 1 for found in rows.values())
 
 
 def _best_proved(found: Sequence[tuple[Column, Digests]]) -> list[tuple[Column, Digests]]:
@@ -749,6 +774,13 @@ def _best_proved(found: Sequence[tuple[Column, Digests]]) -> list[tuple[Column, 
         if one.proved and (one.key not in best or one.proved > best[one.key][1].proved):
             best[one.key] = (column, one)
     return [(column, fields_.united(one, column, found)) for column, one in best.values()]
+
+
+def _is_silent_at(value: Any, names: Pattern) -> bool:
+    """Return whether the value that `names` lead to is missing or says nothing."""
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
+    return is_silent(value) or value in ([], {})
 
 
 def _not_silent(without: Sequence[Item], names: Pattern, path: str) -> str:
@@ -798,13 +830,15 @@ def _slash(prefix: str) -> str:
     return f"{prefix}/" if prefix else ""
 
 
-def _here(paths: Sequence[str | None]) -> str:
-    found = sum(path is not None for path in paths)
+def _here(paths: Sequence[str | None], disk: Disk) -> str:
+    found = [disk.look(path).state for path in paths if path is not None]
     if not found:
         return "not proved: no file of it is here"
+    pointers = found.count(State.POINTER)
+    suffix = f", {pointers:,} as Git LFS pointers" if pointers else ""
     if len(paths) == 1:
-        return "proved: the file is here"
-    return f"proved: {found:,} of {len(paths):,} files are here"
+        return f"proved: the file is here{suffix and ', as a Git LFS pointer'}"
+    return f"proved: {len(found):,} of {len(paths):,} files are here{suffix}"
 
 
 def _is_name(text: str) -> bool:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Any, Final, TypeAlias
 
+from provenance.artifacts import digest
 from provenance.artifacts.documents.strict_json import JsonPath
 from provenance.frozen import dataclass
 from provenance.registry.rows import MODEL_SUFFIX
@@ -43,6 +44,9 @@ _CONTAINERS: Final = frozenset(
 
 _DATA: Final = "external_data_sha256"
 """A field whose value is an object: its keys are not looked at."""
+
+_SAYS_DIGEST: Final = re.compile("sha|md5|digest|hash|checksum|sum|blake|commit|revision")
+"""What keys contain that name digests of one file."""
 
 _FILE_NAME: Final = re.compile(r"[^\n]{1,512}\.[A-Za-z0-9]{1,12}")
 
@@ -143,6 +147,8 @@ def is_map(objects: Sequence[dict[str, Any]], levels: int = 6) -> bool:
         return True
     if len(values) > 1 and all(isinstance(v, str) and v.endswith(MODEL_SUFFIX) for v in values):
         return True
+    if len(values) > 1 and all(map(is_digest, values)):
+        return not any(_SAYS_DIGEST.search(k.lower()) for k in keys)
     if not all(isinstance(v, dict) and v for v in values):
         return False
     if len(keys) > 1:
@@ -151,6 +157,11 @@ def is_map(objects: Sequence[dict[str, Any]], levels: int = 6) -> bool:
     if levels <= 0 or key.lower() in _CONTAINERS or not is_map(values, levels - 1):
         return False
     return _of_objects(values, levels - 1)
+
+
+def is_digest(value: object) -> bool:
+    """Return whether a value is a digest in any known spelling."""
+    return digest.parse(value) is not None
 
 
 def _of_objects(maps: Sequence[dict[str, Any]], levels: int) -> bool:

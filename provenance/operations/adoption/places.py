@@ -8,13 +8,14 @@ names, or the folder of the row's model.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 from provenance.artifacts import paths
 from provenance.frozen import dataclass
 from provenance.operations.adoption.disk import Disk
 from provenance.registry.references import part_of
+from provenance.registry.rows import MODEL_SUFFIX
 
 OWN: Final = ""
 """The folder of the index file, as a prefix."""
@@ -22,7 +23,6 @@ OWN: Final = ""
 ID: Final = "{id}"
 ONNX_FOLDER: Final = "{onnx|folder}"
 
-_MODEL: Final = ".onnx"
 _SAMPLE: Final = 40
 _SAME_NAME: Final = 200
 _MAX_PREFIXES: Final = 60
@@ -120,24 +120,27 @@ def _prefixes(
         yield ONNX_FOLDER
     yield "."
     counted: Counter[str] = Counter()
+    ids = {one.id for one in names if one.id}
     for one in names[:_SAMPLE]:
-        counted.update(dict.fromkeys(_prefixes_of(one, disk, by_name), 1))
+        counted.update(dict.fromkeys(_prefixes_of(one, disk, by_name, ids), 1))
     # Of equally frequent prefixes, the shorter one first: it is nearer to the root.
     ordered = sorted(counted, key=lambda p: (-counted[p], p.count("/"), p))
     yield from ordered[:_MAX_PREFIXES]
 
 
-def _prefixes_of(one: Named, disk: Disk, by_name: bool) -> Iterator[str]:
-    """Yield the folders in which a file with this name is, also with the id of the row replaced."""
+def _prefixes_of(one: Named, disk: Disk, by_name: bool, ids: Collection[str]) -> Iterator[str]:
+    """Yield the folders in which a file with this name is, also with the id of a row replaced."""
     name = part_of(one.name, "name") if by_name else one.name.removeprefix("./")
     last = name.rpartition("/")[2]
     for path in disk.listing.by_name.get(last, ())[:_SAME_NAME]:
         if path == name or path.endswith(f"/{name}"):
             prefix = path[: len(path) - len(name)].rstrip("/") or "."
             yield prefix
-            replaced = _with_id(prefix, one.id)
-            if replaced is not None:
-                yield replaced
+            segments = prefix.split("/")
+            for id in {one.id, *(segment for segment in segments if segment in ids)}:
+                replaced = _with_id(prefix, id)
+                if replaced is not None:
+                    yield replaced
 
 
 def _with_id(folder: str, id: str | None) -> str | None:
@@ -154,12 +157,10 @@ def by_id(rows: Sequence[tuple[str, str]], disk: Disk) -> tuple[str, tuple[str |
         rows: The id and the folder of the index file of each row.
         disk: The files.
     """
-    models = [path for path in disk.listing.files if path.endswith(_MODEL)]
     counted: Counter[str] = Counter()
     for id, _ in rows[:_SAMPLE]:
-        for path in models[:20_000]:
-            if id in path:
-                counted.update(_templates(path, id))
+        for path in disk.listing.models.get(id.rpartition("/")[2], ()):
+            counted.update(_templates(path, id))
     best: tuple[str, tuple[str | None, ...]] | None = None
     found = 0
     for template in sorted(counted, key=lambda t: (-counted[t], t.count("/"), t))[:_MAX_PREFIXES]:
@@ -173,10 +174,10 @@ def by_id(rows: Sequence[tuple[str, str]], disk: Disk) -> tuple[str, tuple[str |
 
 def _templates(path: str, id: str) -> Iterator[str]:
     folder, _, name = path.rpartition("/")
-    stem = name.removesuffix(_MODEL)
+    stem = name.removesuffix(MODEL_SUFFIX)
     where = _with_id(folder, id) or folder
     if stem == id:
-        yield f"{where}/{ID}{_MODEL}".lstrip("/")
+        yield f"{where}/{ID}{MODEL_SUFFIX}".lstrip("/")
     elif ID in where:
         yield f"{where}/{name}"
 

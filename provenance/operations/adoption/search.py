@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import glob
 import re
+import shlex
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -110,13 +111,17 @@ def search(tree: Tree, listing: Listing, named: str | None = None) -> Proposal |
         read = read_all(tree, listing.files)
         if read.unread:
             notes.append(f"{len(read.unread):,} files were too many or too large to be searched")
-        found = [c for c in _candidates(groups(read.documents), disk) if c.is_index]
+        every = list(_candidates(groups(read.documents), disk))
+        found = [c for c in every if c.is_index]
         if not found and read.unnamed:
             raise InputError(
                 f"{read.unnamed[0]!r}: the name is not UTF-8, so no configuration can name this "
                 "file",
                 help="Rename it.",
             )
+        if not found:
+            _refuse_unproved(every)
+    problem: InputError | None = None
     found.sort(key=lambda c: c.documents[0].path)
     found.sort(key=lambda c: c.rank, reverse=True)
     for number, one in enumerate(found):
@@ -132,7 +137,24 @@ def search(tree: Tree, listing: Listing, named: str | None = None) -> Proposal |
                 notes.append(f"{disk.unhashed:,} files were too large to be hashed")
             notes += proposal.notes
             return replace(proposal, others=tuple(others), notes=tuple(notes))
+        problem = problem or finishing.problem
+    if problem is not None:
+        raise problem
     return None
+
+
+def _refuse_unproved(candidates: Sequence[_Candidate]) -> None:
+    """Raise InputError if a document could be an index of several models, but nothing proves it."""
+    for one in candidates:
+        path = one.documents[0].path
+        number = sum(draft.number for draft in one.drafts)
+        if number > 1 and one.rank[0]:
+            raise InputError(
+                f"{path}: it names {number:,} models, but no file of them is here, and no field "
+                "of it has their digests",
+                help="To use it as the index all the same: provenance init --registry "
+                f"{shlex.quote(path)}",
+            )
 
 
 def _shown(candidate: _Candidate) -> str:
@@ -225,11 +247,13 @@ class _Finishing:
 
     Attributes:
         covered: The paths of all files that the rows name.
+        problem: Why the proposal cannot be read back, or None.
     """
 
     def __init__(self, tree: Tree, disk: Disk, candidate: _Candidate) -> None:
         self._tree, self._disk, self._candidate = tree, disk, candidate
         self.covered: frozenset[str] = frozenset()
+        self.problem: InputError | None = None
         self._paths = (
             (candidate.documents[0].path,)
             if candidate.is_stock
@@ -279,7 +303,8 @@ class _Finishing:
         try:
             table = Table(tomllib.loads(text), {"registry"}, "provenance.toml")
             return reading.read(Checkout(self._tree), mapping.parse_registry(table))
-        except (InputError, tomllib.TOMLDecodeError):
+        except InputError as e:
+            self.problem = InputError(f"the index cannot be read: {e.message}", help=e.help)
             return None
 
     def _table(self, draft: Draft) -> Proposed:
@@ -350,8 +375,8 @@ class _Finishing:
             found = self._license(registry, rows)
             ids |= {found.value} - {TODO}
             if found.value == TODO:
-                todo.append(f"{_of(without, rows)} no license: write it under [registry.defaults]")
-            yield replace(found, comment=f"{_of(without, rows)} no license; {found.comment}")
+                todo.append(f"{_without(without, rows)}: write it under [registry.defaults]")
+            yield replace(found, comment=f"{_without(without, rows)}; {found.comment}")
         if any(row.text("license_url") is None for row in rows):
             yield _license_url(ids, certain=not unknown and len(ids) == 1 and not todo)
         if any(row.text("sigstore_bundle") is None for row in rows):
@@ -366,15 +391,13 @@ class _Finishing:
         where = quoted(found.path) if not found.path.isascii() else found.path
         if found.id is None:
             return Line("license", TODO, f"the license in {where} is not certain")
-        return Line(
-            "license", found.id, f"this is the license in {where}: does it cover the models?"
-        )
+        return Line("license", found.id, f"that of {where}: does it cover the models?")
 
 
-def _of(number: int, rows: Sequence[Row]) -> str:
+def _without(number: int, rows: Sequence[Row]) -> str:
     if number == len(rows):
-        return "the row has" if number == 1 else "all rows have"
-    return f"{number:,} of {len(rows):,} rows {'has' if number == 1 else 'have'}"
+        return "no row has a license"
+    return f"{number:,} of {len(rows):,} rows {'has' if number == 1 else 'have'} no license"
 
 
 def _meaning(text: str, count: int) -> Line:
