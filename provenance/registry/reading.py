@@ -291,8 +291,13 @@ def _notes(file: IndexFile, names: Mapping[str, Any], found: set[str]) -> Iterat
             message = f"no row has the member `{written}` of `fields.{name}`; rows have {shown}"
         yield MappingNote(index.number, name, message, help)
     if index.is_mapped:
+        of_row = {name for f in index.files if not f.each.steps for name in f.declared}
         for name in WEAKENING:
-            if name in names and name not in index.fields and _has_type(name, names[name]):
+            if (
+                name in names
+                and name not in {*index.fields, *of_row}
+                and _has_type(name, names[name])
+            ):
                 yield MappingNote(
                     index.number,
                     name,

@@ -63,6 +63,12 @@ def words_of(name: str) -> tuple[str, ...]:
     return tuple(word for word in re.split(r"[^A-Za-z0-9]+", parted.lower()) if word)
 
 
+def stem(names: Names) -> str:
+    """Return the last of `names` without the words that say what kind of value it has."""
+    words = words_of(names[-1]) if names else ()
+    return "_".join(word for word in words if word not in _KINDS)
+
+
 def plain(name: str) -> str:
     """Return a name in lower case with single underscores between its words."""
     return "_".join(words_of(name))
@@ -143,7 +149,7 @@ class Digests:
     def line(self) -> Line:
         """Return the line of the configuration."""
         if not self.compared:
-            return Line(self.key, self.text, "not proved: no file of it is here")
+            return Line(self.key, self.text, "not proved: no file with a digest is here")
         if self.proved == self.compared:
             number = (
                 f"{self.compared:,} file has"
@@ -178,12 +184,16 @@ def _digests(
 ) -> Digests | None:
     written = [_parsed(value) for value in column.values]
     read = [one for one in written if one is not None]
-    said = [value for value in column.values if not is_silent(value)]
+    said = column.said
+    name = plain(column.names[-1]) if column.names else ""
+    if name in SIZES and said and not read and all(map(_is_stand_in, said)):
+        stand_ins = tuple(dict.fromkeys(said))
+        return Digests((column.names,), name, reference(column.names), 0, 0, stand_ins[:20])
     if not read or 2 * len(read) < len(said):
         return None
     others = [v for v, one in zip(column.values, written, strict=True) if one is None]
     odd = [v for v in others if not is_silent(v)]
-    if any(not isinstance(v, str) or _HEX_LIKE.search(v) for v in odd):
+    if not all(map(_is_stand_in, odd)):
         odd = []  # a damaged digest is for `check` to report
     algorithms = {one.algorithm for one in read}
     proved: Counter[str] = Counter()
@@ -199,7 +209,7 @@ def _digests(
         proved.update(name for name in wanted if there.get(name) == one.hex)
     best, number = proved.most_common(1)[0] if proved else ("", 0)
     text, key = reference(column.names), _key(algorithms, read, best)
-    if key == "digest" and algorithms == {plain(column.names[-1]) if column.names else ""}:
+    if key == "digest" and algorithms == {name}:
         (key,) = algorithms  # a field `sha256` with values such as sha256:…
     kind = next((k for k in kinds if k is not column and _agrees(k, written)), None)
     if kind is not None and all(not one.prefix for one in read):
@@ -209,6 +219,11 @@ def _digests(
     stand_ins = tuple(dict.fromkeys(str(v) for v in odd))[:20]
     total = sum(proved.values()) if key == "digest" else number
     return Digests((column.names,), key, text, total, compared, stand_ins)
+
+
+def _is_stand_in(value: object) -> bool:
+    """Return whether a value can stand for a missing digest: it has no run of hex digits."""
+    return isinstance(value, str) and len(value) <= 64 and _HEX_LIKE.search(value) is None
 
 
 def _key(algorithms: set[str], read: Sequence[digest.Written], proved: str) -> str | None:
@@ -274,8 +289,14 @@ def united(chosen: Digests, column: Column, others: Sequence[tuple[Column, Diges
 # Sizes and addresses
 
 
-def size_of(found: Sequence[Column], paths: Sequence[str | None], disk: Disk) -> Line | None:
-    """Return the line for the sizes of files in bytes, or None if no field has them."""
+def size_of(
+    found: Sequence[Column], paths: Sequence[str | None], disk: Disk, near: str
+) -> tuple[Line, Column] | None:
+    """Return the line for the sizes of files in bytes and their field, or None.
+
+    `near` is the stem of the field with the names of the files. Without a proof, a field whose stem
+    is another one does not count.
+    """
     stored = [None if path is None else disk.look(path) for path in paths]
     best: tuple[tuple[int, int, int], Line, Column] | None = None
     for column in found:
@@ -288,6 +309,8 @@ def size_of(found: Sequence[Column], paths: Sequence[str | None], disk: Disk) ->
         ]
         proved = sum(value == size for value, size in pairs)
         name = plain(column.names[-1]) if column.names else ""
+        if not proved and stem(column.names) not in ("", near):
+            continue
         usual = name in _SIZE_NAMES or {*column.words} >= {"size", "bytes"}
         by_name = (usual or "bytes" in column.words) and (proved > 0 or not pairs)
         if not (pairs and proved == len(pairs)) and not by_name:
@@ -300,7 +323,7 @@ def size_of(found: Sequence[Column], paths: Sequence[str | None], disk: Disk) ->
         score = (proved, int(usual), -len(column.names))
         if best is None or score > best[0]:
             best = (score, line, column)
-    return None if best is None else best[1]
+    return None if best is None else best[1:]
 
 
 def _files(number: int) -> str:
@@ -427,6 +450,12 @@ def licenses(found: Sequence[Column]) -> list[Column]:
     return [column for rank, column in could if rank == best]
 
 
+_KINDS: Final = frozenset(
+    (
+        *("path", "file", "filename", "name", "url", "sha", "sha256", "sha1", "sha384", "sha512"),
+        *("md5", "digest", "checksum", "hash", "bytes", "size", "sum"),
+    )
+)
 _PLAIN: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _HEX_LIKE: Final = re.compile(r"[0-9A-Fa-f]{8}")
 _DIGEST_WORDS: Final = {

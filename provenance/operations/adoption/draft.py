@@ -324,12 +324,11 @@ class _Drafting:
 
     def _sets(self, id: Id | None) -> list[FileSet]:
         """Return the sets of files that rows name, the models first."""
-        found = [one for one in self._candidates(id) if one.models or one.resolved.distinct]
-        found.sort(key=_rank, reverse=True)
-        if not found or not found[0].models:
-            models = [one for one in found if one.models]
-            if not models:
-                return []
+        found = sorted(self._candidates(id), key=_rank, reverse=True)
+        models = [one for one in found if one.models]
+        if not models:
+            return []
+        if not found[0].models:
             found = [*models, *(one for one in found if not one.models)]
         taken = [found[0]]
         for one in found[1:_MAX_SETS]:
@@ -394,7 +393,8 @@ class _Drafting:
         if any(part_of(name, "name") in lasts for name in one.written):
             return False
         return one.node == () and any(
-            _stem(one.names[-1:]) == _stem(c.names[-1:]) for c, _ in self._digests(one)
+            fields_.stem(one.names[-1:]) == fields_.stem(c.names[-1:])
+            for c, _ in self._digests(one)
         )
 
     def _digests(self, one: FileSet) -> list[tuple[Column, Digests]]:
@@ -504,7 +504,9 @@ class _Drafting:
         column = fields_.address_of(found, paths)
         if column is not None:
             lines.append(Line("url", fields_.reference(column.names)))
-        lines += self._lines_of(found, paths, proved)
+        lines += [one.line() for _, one in proved]
+        size = fields_.size_of(found, paths, self._disk, "")
+        lines += [] if size is None else [size[0]]
         skipped = {names for _, one in proved for names in one.names}
         lines += self._usual(skipped | ({column.names} if column is not None else set()))
         return self._draft(tuple(lines), (), base, paths, proved)
@@ -546,9 +548,12 @@ class _Drafting:
         fields: list[Line] = [self._id_line(id)]
         tables: list[tuple[Line, ...]] = []
         urls: list[Names] = []
+        sizes: list[Names] = []
         for number, one in enumerate(sets):
             path, url = self._path_lines(one, prefixes[number])
             found = self._columns_of(one)
+            if one.node == ():  # what is said of one file is not said of another
+                found = [c for c in found if c.names not in (*urls, *sizes)]
             if url is None:
                 column = fields_.address_of(found, one.written)
                 if column is not None and column.names != one.names:
@@ -557,7 +562,11 @@ class _Drafting:
             named = [path, *([url] if url is not None else [])]
             if path.key == "url":
                 named = [path]
-            about = self._lines_of(found, one.paths, digests[number])
+            about = [d.line() for _, d in digests[number]]
+            size = fields_.size_of(found, one.paths, self._disk, fields_.stem(one.names[-1:]))
+            if size is not None:
+                about.append(size[0])
+                sizes.append(size[1].names)
             if one is main:
                 fields += named if path.key == "url" else [_as("onnx", path), *named[1:]]
                 fields += about
@@ -611,22 +620,16 @@ class _Drafting:
                     for c, d in among
                     if len(c.names) == 1 and fields_.plain(c.names[0]) == key
                 ]
-                near = [(c, d) for c, d in among if _stem(c.names[-1:]) == _stem(one.names[-1:])]
+                near = [
+                    (c, d)
+                    for c, d in among
+                    if fields_.stem(c.names[-1:]) == fields_.stem(one.names[-1:])
+                ]
                 among = near if len(near) == 1 else exact
             if len(among) == 1 and (among[0][1].compared == 0 or among[0][1].key != "sha1"):
                 column, digests = among[0]
                 result.append((column, fields_.united(digests, column, found)))
         return result
-
-    def _lines_of(
-        self,
-        found: Sequence[Column],
-        paths: Sequence[str | None],
-        digests: Sequence[tuple[Column, Digests]],
-    ) -> list[Line]:
-        """Return the lines for the digests and the size of a set of files."""
-        size = fields_.size_of(found, paths, self._disk)
-        return [*(d.line() for _, d in digests), *([size] if size is not None else [])]
 
     def _path_lines(self, one: FileSet, prefix: str) -> tuple[Line, Line | None]:
         """Return the line for the path of a set, and that for its address if both are in one."""
@@ -751,7 +754,7 @@ def _rank(one: FileSet) -> tuple[Any, ...]:
     return (
         models_here,
         one.resolved.distinct,
-        one.resolved.distinct > 0 or len({*one.written}) == len(one.written),
+        one.resolved.distinct > 0 or one.node != () or len({*one.written}) == len(one.written),
         not one.is_remote,
         one.models,
         one.resolved.prefix in (places.OWN, "."),
@@ -851,17 +854,3 @@ def _is_name(text: str) -> bool:
         return False
     suffix = text.rpartition("/")[2][1:].rpartition(".")[2]
     return "." in text.rpartition("/")[2][1:] and 0 < len(suffix) <= 10 and suffix.isalnum()
-
-
-def _stem(names: Names) -> str:
-    """Return the name of a field without the words that say what kind of value it has."""
-    words = fields_.words_of(names[0]) if names else ()
-    return "_".join(word for word in words if word not in _KINDS)
-
-
-_KINDS: Final = frozenset(
-    (
-        *("path", "file", "filename", "name", "url", "sha", "sha256", "sha1", "sha384", "sha512"),
-        *("md5", "digest", "checksum", "hash", "bytes", "size", "sum"),
-    )
-)

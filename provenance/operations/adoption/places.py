@@ -123,8 +123,8 @@ def _prefixes(
     ids = {one.id for one in names if one.id}
     for one in names[:_SAMPLE]:
         counted.update(dict.fromkeys(_prefixes_of(one, disk, by_name, ids), 1))
-    # Of equally frequent prefixes, the shorter one first: it is nearer to the root.
-    ordered = sorted(counted, key=lambda p: (-counted[p], p.count("/"), p))
+    # Few folders are named by ids. Of equally frequent prefixes, that nearest to the root is first.
+    ordered = sorted(counted, key=lambda p: (ID not in p, -counted[p], p.count("/"), p))
     yield from ordered[:_MAX_PREFIXES]
 
 
