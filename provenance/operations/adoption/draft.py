@@ -29,6 +29,15 @@ _COMPANIONS: Final = frozenset(
 )
 """Words of fields that name files beside a model."""
 
+_USUAL_COMPANIONS: Final = frozenset(
+    (
+        *("config.json", "generation_config.json", "preprocessor_config.json", "labels.txt"),
+        *("labels.json", "classes.txt", "tokenizer.json", "tokenizer_config.json", "vocab.txt"),
+        *("vocab.json", "merges.txt", "special_tokens_map.json", "tokenizer.model", "spm.model"),
+    )
+)
+"""Names of files that are usually needed with the model beside them."""
+
 _ONE_MODEL: Final = frozenset(
     ("license", "licence", "description", "task", "task_type", "framework", "model_type")
 )
@@ -104,8 +113,10 @@ class Draft:
         files: The lines of each [[registry.files]].
         meanings: Values that stand for something else, by field: the value, and what it means.
         notes: What was left out, or left to the author.
+        hints: Names of files that are beside every model, and that no row names.
         proved: The number of files whose digest is proved.
         here: The number of different files that are on disk.
+        found: The number of times that a file on disk is named.
         models: The number of models that are named.
         covers: The paths of the files on disk.
         key: What drafts of lists in one document must have in common to be one table.
@@ -121,8 +132,10 @@ class Draft:
     files: tuple[tuple[Line, ...], ...] = ()
     meanings: Mapping[str, tuple[tuple[str, str], ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
     proved: int = 0
     here: int = 0
+    found: int = 0
     models: int = 0
     covers: frozenset[str] = frozenset()
     key: tuple[Any, ...] = ()
@@ -349,7 +362,7 @@ class _Drafting:
         for pattern in maps:
             nodes = self._outline.nodes.get(pattern, [])
             keys = [str(i.location[-1]) for i in nodes]
-            if 2 * sum(map(_is_name, keys)) > len(keys) and not any(map(is_address, keys)):
+            if 2 * sum(map(_is_name, keys)) >= len(keys) > 0 and not any(map(is_address, keys)):
                 yield self._set(pattern, nodes, id, is_key=True)
 
     def _set(
@@ -445,22 +458,23 @@ class _Drafting:
         ]
 
     def _companions(self, main: FileSet | None, sets: Sequence[FileSet]) -> list[str]:
-        """Return the names of the ONNX files that are beside the models in each of their folders.
+        """Return the names of files that are beside the models in each of their folders.
 
-        With a single folder, nothing follows: a file in it can be a model that was forgotten.
+        They are ONNX files, or have a usual name, and no row names them. With a single folder, an
+        ONNX file in it can just as well be a model that was forgotten.
         """
-        if main is None:
+        if main is None or None in main.paths:
             return []
         named = {path for one in sets for path in one.paths}
         folders = {path.rpartition("/")[0] for path in main.paths if path is not None}
         beside: dict[str, set[str]] = {folder: set() for folder in folders}
-        if len(folders) < 2 or None in main.paths:
-            return []
-        for path in self._disk.listing.ending_in((MODEL_SUFFIX,)):
+        for path in self._disk.listing.files:
             folder, _, name = path.rpartition("/")
             if folder in beside and path not in named and fields_.is_literal(name):
-                beside[folder].add(name)
-        return sorted(set.intersection(*beside.values()))
+                is_shared = name.endswith(MODEL_SUFFIX) and len(folders) > 1
+                if is_shared or name in _USUAL_COMPANIONS:
+                    beside[folder].add(name)
+        return sorted(set.intersection(*beside.values())) if beside else []
 
     def _leave_out(self, sets: Sequence[FileSet]) -> bool:
         """Leave out the entries that name no file. Return whether there are such."""
@@ -575,15 +589,18 @@ class _Drafting:
                 lead = [] if one.node == () else [Line("each", f"${each}")]
                 tables.append((*lead, *named, *about))
         paths = tuple(path for one in sets for path in one.paths)
-        for name in self._companions(main, sets):
-            comment = "no row names it, but it is beside every model"
-            tables.append((Line("path", f"{places.ONNX_FOLDER}/{name}", comment),))
+        beside = self._companions(main, sets)
+        hints = [name for name in beside if not name.endswith(MODEL_SUFFIX)]
+        for name in beside:
+            if name not in hints:
+                comment = "no row names it, but it is beside every model"
+                tables.append((Line("path", f"{places.ONNX_FOLDER}/{name}", comment),))
         taken = {names for chosen in digests for _, d in chosen for names in d.names}
         skipped = {*taken, *urls, *(one.names for one in sets if one.node == ())}
         fields += self._usual(skipped)
-        return self._draft(
-            tuple(fields), tuple(tables), base, paths, [d for chosen in digests for d in chosen]
-        )
+        proofs = [d for chosen in digests for d in chosen]
+        made = self._draft(tuple(fields), tuple(tables), base, paths, proofs)
+        return replace(made, hints=tuple(hints))
 
     def _chosen(self, sets: Sequence[FileSet]) -> list[list[tuple[Column, Digests]]]:
         """Return the digests of each set: those that are proved, or else those by their names."""
@@ -727,6 +744,7 @@ class _Drafting:
             meanings=meanings,
             proved=sum(one.proved for _, one in digests),
             here=len(covers),
+            found=sum(path is not None for path in paths),
             covers=covers,
             models=len(self._rows),
             key=(shape[:1], files[:1] if not shape else (), base),

@@ -28,6 +28,7 @@ class Proposed:
         values: The lines of [registry.values], by field.
         defaults: The lines of [registry.defaults].
         notes: Comments above the table.
+        hints: Names of files beside every model that are proposed in comments.
     """
 
     paths: tuple[str, ...]
@@ -37,6 +38,7 @@ class Proposed:
     values: Mapping[str, tuple[Line, ...]] = field(default_factory=dict)
     defaults: tuple[Line, ...] = ()
     notes: tuple[str, ...] = ()
+    hints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +148,12 @@ def _table(table: Proposed, name: str, several: bool) -> Iterator[str]:
         yield ""
         yield f"[[{name}.files]]"
         yield from map(_line, lines)
+    if table.hints:
+        yield ""
+        yield "# Beside every model, but no row names them. To release them as well:"
+    for hint in table.hints:
+        yield f"# [[{name}.files]]"
+        yield f"# path = {quoted('{onnx|folder}/' + hint)}"
     for key, lines in table.values.items():
         yield ""
         yield f"[{name}.values.{key}]"

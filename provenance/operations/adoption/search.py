@@ -186,10 +186,18 @@ def _candidates(sets: Any, disk: Disk) -> Iterator[_Candidate]:
 
 
 def _is_whole(made: Sequence[Draft], documents: Sequence[Document]) -> bool:
-    """Return whether several documents are one registry: their files are found, or none is."""
+    """Return whether several documents are one registry, and not copies of each other.
+
+    Most of their files are on disk, each named by one of them. If no file is on disk, the documents
+    have the same name.
+    """
     number = sum(draft.number for draft in made)
     here = sum(draft.here for draft in made)
-    return number >= len(documents) and (here == 0 or 2 * here >= number)
+    if number < len(documents):
+        return False
+    if not here:
+        return len({document.path.rpartition("/")[2] for document in documents}) == 1
+    return 2 * here >= number and here == sum(draft.found for draft in made)
 
 
 def _has_stock_rows(document: Document) -> bool:
@@ -326,7 +334,13 @@ class _Finishing:
             for key, meanings in draft.meanings.items()
         }
         return Proposed(
-            self._paths, tuple(lines), draft.fields, draft.files, values, notes=draft.notes
+            self._paths,
+            tuple(lines),
+            draft.fields,
+            draft.files,
+            values,
+            notes=draft.notes,
+            hints=draft.hints,
         )
 
     def _completed(
