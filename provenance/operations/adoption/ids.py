@@ -13,9 +13,10 @@ from typing import Final
 
 from provenance.artifacts.forms import is_whole
 from provenance.frozen import dataclass
-from provenance.operations.adoption.columns import IDS, Column, path_text, plain, reference
+from provenance.operations.adoption.columns import Column, path_text, plain, reference
 from provenance.operations.adoption.documents import Document
 from provenance.operations.adoption.outline import Item
+from provenance.operations.adoption.usual_fields import IDS
 from provenance.registry.references import MAX_KEY, part_of
 from provenance.registry.rows import MAX_ID
 
