@@ -124,6 +124,11 @@ HUB_FILES = {
     "zoo/elk/elk.onnx": ELK, "zoo/elk/elk.tar.gz": b"elk",
 }  # fmt: skip
 
+TASKS = {
+    kind: {name: {"at": f"https://e.org/{name}.onnx", "sha": H(data)}}
+    for kind, name, data in (("det", "owl", OWL), ("rec", "elk", ELK))
+}
+
 SHAPES: dict[str, Shape] = {
     "two files in a row": Shape(
         HUB, HUB_FILES, HUB_ROWS, HUB_LINES, comments=["proved: 2 of 2 files have this digest"]
@@ -191,6 +196,18 @@ SHAPES: dict[str, Shape] = {
         ['rows = "$.*.*.*.*"', 'id = "{~3}/{~2}/{~1}/{~}"', 'base = "w"',
          'onnx = "{$.where|name}"', 'url = "where"', 'sha256 = "SHA256"'],
         path="models.yaml",
+    ),
+    "an entry of another kind among keys that group": Shape(
+        {
+            "one": {"v1": TASKS, "v2": TASKS}, "two": {"v1": TASKS, "v2": TASKS},
+            "fonts": {"zh": {"path": "https://e.org/zh.ttf", "sha": "0" * 64}},
+        },
+        {"w/owl.onnx": OWL, "w/elk.onnx": ELK},
+        {f"{group}/{v}/{task}": [f"w/{task[4:]}.onnx"] for group in ("one", "two")
+         for v in ("v1", "v2") for task in ("det/owl", "rec/elk")},
+        ['rows = "$.*.*.*.*"', 'shared = "allow"', 'base = "w"', 'onnx = "{$.at|name}"',
+         'sha256 = "sha"'],
+        comments=["2 files are in several rows"],
     ),
     "several lists, and a companion beside the model": Shape(
         {"schema": 2,

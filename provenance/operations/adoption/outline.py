@@ -110,17 +110,15 @@ class Outline:
                 below.setdefault(wild, []).append(
                     Item(item.document, (*item.location, number), value)
                 )
-        if objects and not is_row and is_map([i.value for i in objects]):
+        maps, records = ([], objects) if is_row else _parted(objects)
+        if maps:
             self.maps.add(wild)
-            for item in objects:
-                for key, value in islice(item.value.items(), MAX_CHILDREN):
-                    below.setdefault(wild, []).append(
-                        Item(item.document, (*item.location, key), value)
-                    )
-        else:
-            for item in objects:
-                self.records.setdefault(pattern, Counter()).update(item.value.keys())
-                self._members(pattern, item, below)
+        for item in maps:
+            for key, value in islice(item.value.items(), MAX_CHILDREN):
+                below.setdefault(wild, []).append(Item(item.document, (*item.location, key), value))
+        for item in records:
+            self.records.setdefault(pattern, Counter()).update(item.value.keys())
+            self._members(pattern, item, below)
         if wild in below:
             self.nodes.setdefault(wild, []).extend(below[wild])
         return list(below.items())
@@ -132,6 +130,21 @@ class Outline:
                 self.leaves.setdefault((*pattern, key), []).append(child)
             else:
                 below.setdefault((*pattern, key), []).append(child)
+
+
+def _parted(objects: list[Item]) -> tuple[list[Item], list[Item]]:
+    """Return the maps and the records among the objects at one pattern.
+
+    They are all of one kind, except for a few records among maps of objects.
+    """
+    if objects and is_map([item.value for item in objects]):
+        return objects, []
+    of_objects = [i for i in objects if all(isinstance(v, dict) for v in i.value.values())]
+    few = 0 < 4 * (len(objects) - len(of_objects)) <= len(of_objects)
+    if few and is_map([item.value for item in of_objects]):
+        known = {id(item) for item in of_objects}
+        return of_objects, [item for item in objects if id(item) not in known]
+    return [], objects
 
 
 def is_map(objects: Sequence[dict[str, Any]], levels: int = 6) -> bool:

@@ -130,6 +130,6 @@ def remarks(registry: Registry, states: States) -> Iterator[str]:
         )
     if states.conflicting:
         yield (f"rows declare different digests of one file, such as {states.conflicting[0][:200]}")
-    unreadable = sum(len(row.unreadable) for row in registry.rows)
+    unreadable = [one for row in registry.rows for one in row.unreadable]
     if unreadable:
-        yield f"{unreadable:,} values cannot be read; `provenance check` names them"
+        yield f"{len(unreadable):,} values cannot be read, such as: {unreadable[0].message[:200]}"

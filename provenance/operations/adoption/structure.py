@@ -55,7 +55,9 @@ def row_patterns(outline: Outline, disk: Disk) -> list[Pattern]:
         if any(map(is_model, values)) or any(_known(value, disk) for value in values[:200]):
             found[_row_of(pattern, outline)] = None
     for pattern in _maps_of_digests(outline):
-        found.setdefault(pattern, None)
+        size = len(pattern)
+        if not any(p[:size] == pattern or pattern[: len(p)] == p for p in found):
+            found[pattern] = None
     outer = [p for p in found if not any(p[:n] in found for n in range(1, len(p)))]
     return outer[:_MAX_LISTS]
 
@@ -95,7 +97,8 @@ def _row_of(pattern: Pattern, outline: Outline) -> Pattern:
         return last
     for number in reversed(wild[:-1]):
         around = pattern[: number + 1]
-        if any((*around, name) in outline.leaves for name in outline.records.get(around, ())):
+        stated = [outline.leaves.get((*around, n), ()) for n in outline.records.get(around, ())]
+        if 2 * max(map(len, stated), default=0) >= len(outline.nodes[around]):
             return around
     return last
 
