@@ -17,9 +17,7 @@ from provenance.output.text import printable
     epilog="\b\nExamples:\n  provenance init\n"
     "  provenance init --registry model/tiny/registry.json\n  provenance init --defer",
 )
-@click.option(
-    "--registry", metavar="PATH", help="The index to use, if the repository has several."
-)
+@click.option("--registry", metavar="PATH", help="The index to use, if the repository has several.")
 @click.option(
     "--defer/--no-defer",
     default=None,

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import provenance.config as configuration
 from provenance.artifacts import limits, writing
@@ -22,16 +23,19 @@ from provenance.evidence.evidence import Evidence
 from provenance.evidence.kept_units import KeptUnits
 from provenance.evidence.progress import Progress
 from provenance.gate import reporting
-from provenance.gate.finding import Report
+from provenance.gate.finding import Finding, Report
 from provenance.gate.judge import Terms, conclude
 from provenance.gate.rules.deferrals import DeferralTodo
 from provenance.operations.adoption.disk import Listing, list_files
-from provenance.operations.adoption.proposal import Proposal
+from provenance.operations.adoption.proposal import TODO, Proposal
 from provenance.operations.adoption.search import search
 from provenance.operations.adoption.template import Initialised, Recorded, record
 from provenance.operations.adoption.workflows import is_text, remote_of, signers, signing_workflows
 from provenance.operations.load_evidence import load_evidence, today_utc
 from provenance.signing import pem
+
+_ABOUT_LICENSE: Final = ("LIC204", "LIC206", "LIC207", "LIC208")
+"""Rules that a license or its address fails if it is a TODO."""
 
 
 def init(
@@ -74,7 +78,7 @@ def init(
         labels = [row.label for row in evidence.registry.rows]
         with KeptUnits() as kept:
             report = _judge(evidence, config, kept, progress)
-            offer = record(report.failing, labels)
+            offer = record(_not_left_open(report.failing, evidence), labels)
             if offer and defer(offer):
                 done = replace(done, recorded=offer)
                 config = _config(existing, done, target, tree)
@@ -100,6 +104,21 @@ def _judge(
 ) -> Report:
     terms = Terms(trust=None, today=today_utc())
     return reporting.report(conclude(evidence, config, terms, kept=kept, progress=progress))
+
+
+def _not_left_open(findings: Iterable[Finding], evidence: Evidence) -> Iterator[Finding]:
+    """Yield the findings except those about licenses that the configuration leaves open.
+
+    They have a TODO of their own, and a deferral would fail as soon as it is replaced.
+    """
+    open_ = {
+        row.label
+        for row in evidence.registry.rows
+        if TODO in (row.text("license"), row.text("license_url"))
+    }
+    for finding in findings:
+        if not (finding.code in _ABOUT_LICENSE and open_.issuperset(finding.subjects)):
+            yield finding
 
 
 def _registry(tree: Tree, listing: Listing, folder: Path, named: str | None) -> Proposal:

@@ -496,6 +496,14 @@ def test_different_lists_are_different_tables_and_pyproject_takes_them(tmp_path:
     assert read(tmp_path) == {n: [f"{n}.onnx"] for n in ("owl", *MORE)}
 
 
+def test_a_license_that_is_left_open_is_not_deferred(tmp_path: Path) -> None:
+    bare = [{k: v for k, v in row("owl", ELK).items() if k != "license"}]
+    files = {"owl.onnx": OWL, "stray.onnx": FOX, "i.json": bare}
+    found = init(tmp_path, files, "--defer", "--format", "json").json
+    assert [one["rule"] for one in found["deferrals"]] == ["ART311"]
+    assert found["left"].keys() == {"ART302", "LIC204"}
+
+
 def test_the_json_says_what_was_found(tmp_path: Path) -> None:
     files = {"owl.onnx": OWL, "fox.onnx": FOX, "i.json": [row("owl", OWL), row("elk", ELK)]}
     found = init(tmp_path, files, "--format", "json").json

@@ -29,6 +29,9 @@ MAX_SLOW_BYTES: Final = 8 * limits.MIB
 MAX_READ: Final = 512 * limits.MIB
 """Bytes of all files that are read, most of which are not parsed."""
 
+_MAX_SHAPES: Final = 50
+"""Different shapes of documents with one name, or in one folder, that are told apart."""
+
 _NO_INDEX: Final = frozenset(
     (FILE, PYPROJECT, "package.json", "package-lock.json", "composer.lock", "tsconfig.json")
 )
@@ -184,13 +187,12 @@ def groups(documents: Sequence[Document]) -> Iterator[tuple[Document, ...]]:
 def _alike(documents: Sequence[Document]) -> Iterator[list[Document]]:
     """Yield the documents, those with the same type and mostly the same keys together."""
     waiting = list(documents)
-    while waiting:
+    for _ in range(_MAX_SHAPES):
+        if not waiting:
+            return
         first = waiting[0]
-        alike = [d for d in waiting if _similar(first.value, d.value)]
-        yield alike
+        yield [d for d in waiting if _similar(first.value, d.value)]
         waiting = [d for d in waiting if not _similar(first.value, d.value)]
-        if len(documents) > 100 and len(alike) == 1:
-            return  # many different documents: they are not one registry
 
 
 def _similar(a: Any, b: Any) -> bool:

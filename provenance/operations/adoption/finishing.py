@@ -182,7 +182,10 @@ class Finishing:
                 todo.append(f"{_without(without, rows)}: write it under [registry.defaults]")
             yield replace(found, comment=f"{_without(without, rows)}; {found.comment}")
         if any(row.text("license_url") is None for row in rows):
-            yield _license_url(ids, certain=not unknown and len(ids) == 1 and not todo)
+            url = _license_url(ids, certain=not unknown and len(ids) == 1 and not todo)
+            if url.value == TODO:
+                todo.append("no address of the license is certain: write it as `license_url`")
+            yield url
         if any(row.text("sigstore_bundle") is None for row in rows):
             yield Line("sigstore_bundle", _BUNDLE)
 
