@@ -181,6 +181,15 @@ SHAPES: dict[str, Shape] = {
          'each = "$.files[*]"', 'path = "name"', 'sha384 = "checksum"', 'size = "size"',
          'kind = "task_type"', 'license_url = "license"', '"https://example.org/terms" = "TODO"'],
     ),
+    "documents of which one names no file": Shape(
+        Several({f"nets/{n}.yml": f"license: MIT\nfile: {n}.onnx\nsha256: {H(d)}\n"
+                 for n, d in (("owl", OWL), ("elk", ELK), ("fox", FOX))}
+                | {"nets/later.yml": f"license: MIT\nfile: null\nformer: {H(TEXT)}\n"}),
+        {"nets/owl.onnx": OWL, "nets/elk.onnx": ELK, "nets/fox.onnx": FOX},
+        {n: [f"nets/{n}.onnx"] for n in ("elk", "fox", "owl")},
+        ['path = ["nets/elk.yml", "nets/fox.yml", "nets/owl.yml"]', 'id = "{index|stem}"',
+         'onnx = "file"'], codes=set(),
+    ),
     "keys that group, and addresses": Shape(
         "engine:\n  v1:\n" + "".join(
             f"    {kind}:\n" + "".join(
@@ -494,6 +503,20 @@ def test_different_lists_are_different_tables_and_pyproject_takes_them(tmp_path:
     assert text.count("[[tool.provenance.registry]]") == 2
     assert text.count("[tool.provenance.registry.fields]") == 2
     assert read(tmp_path) == {n: [f"{n}.onnx"] for n in ("owl", *MORE)}
+
+
+def test_each_list_is_read_from_the_documents_that_have_it(tmp_path: Path) -> None:
+    more = [{"weights": "fox.onnx", "md5": H(FOX, "md5")}]
+    lists = {
+        "a": {"main": [row("owl", OWL)]},
+        "b": {"main": [row("elk", ELK)]},
+        "c": {"more": more},
+    }
+    files: dict[str, Any] = {f"{k}/i.json": {"v": 1, "w": 2, **v} for k, v in lists.items()}
+    files |= {"a/owl.onnx": OWL, "b/elk.onnx": ELK, "c/fox.onnx": FOX}
+    assert init(tmp_path, files).code == 0
+    found = [path for paths in read(tmp_path).values() for path in paths]
+    assert found == ["a/owl.onnx", "b/elk.onnx", "c/fox.onnx"]
 
 
 def test_a_license_that_is_left_open_is_not_deferred(tmp_path: Path) -> None:

@@ -38,8 +38,6 @@ def base_of(
         if own:
             statics[folder] = None
         base = places.common(statics)
-        if folder != "." and base != folder and base.startswith(f"{folder}/"):
-            base = base if not own else folder
         for number, prefix in absolute.items():
             prefixes[number] = _slash(places.below(base, prefix))
         for number in own:

@@ -90,7 +90,7 @@ class Drafting:
         if self._depth and self._patterns[0][-1] is None and names and not main.is_key:
             text = fields_.path_text([n for n in names if isinstance(n, str)])
             self._filter = f"[?@{text[1:]}{_not_silent(without, names, text[1:])}]"
-        self._filtered += len(without)
+            self._filtered += len(without)
         self._rows = [row for row in self._rows if (row.document, row.location) not in gone]
         self._start()
         return True
@@ -282,10 +282,12 @@ class Drafting:
                 had = dict(meanings.get(one.key, ()))
                 had.update((value, "") for value in one.placeholders)
                 meanings[one.key] = tuple(had.items())
+        # A document without rows, as one about a model that has no file, is not part of the index.
+        with_rows = {row.document for row in self._rows}
         covers = frozenset(path for path in paths if path is not None)
         shape = tuple((line.key, line.value) for line in fields if line.key != "id")
         return Draft(
-            documents=tuple(self._documents),
+            documents=tuple(d for n, d in enumerate(self._documents) if n in with_rows),
             rows=self._rows_text(),
             number=len(self._rows),
             base=base,

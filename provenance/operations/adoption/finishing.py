@@ -52,11 +52,6 @@ class Finishing:
         self._tree, self._disk, self._drafts, self._is_stock = tree, disk, drafts, is_stock
         self.covered: frozenset[str] = frozenset()
         self.problem: InputError | None = None
-        self._paths = (
-            (drafts[0].documents[0].path,)
-            if is_stock
-            else _paths(drafts[0].documents, disk.listing)
-        )
 
     def proposal(self) -> Proposal | None:
         """Return the proposal, or None if it cannot be read back."""
@@ -123,8 +118,11 @@ class Finishing:
             )
             for key, meanings in draft.meanings.items()
         }
+        paths: tuple[str, ...] = (draft.documents[0].path,)
+        if not self._is_stock:
+            paths = _paths(draft.documents, self._disk.listing)
         return Proposed(
-            self._paths,
+            paths,
             tuple(lines),
             draft.fields,
             draft.files,

@@ -166,12 +166,12 @@ def _candidates(sets: Any, disk: Disk) -> Iterator[_Candidate]:
         is_stock = len(documents) == 1 and _is_stock(documents[0], kept)
         if not kept and is_stock:
             kept = (Draft(documents, None, len(documents[0].value["models"]), models=1),)
-        if kept and (len(documents) == 1 or _is_whole(kept, documents)):
-            used |= {d.path for d in documents}
+        if kept and (len(documents) == 1 or _is_whole(kept)):
+            used |= {d.path for draft in kept for d in draft.documents}
             yield _Candidate(documents, kept, is_stock)
 
 
-def _is_whole(made: Sequence[Draft], documents: Sequence[Document]) -> bool:
+def _is_whole(made: Sequence[Draft]) -> bool:
     """Return whether several documents are one registry, and not copies of each other.
 
     Most of their files are on disk, each named by one of them. If no file is on disk, the documents
@@ -179,10 +179,11 @@ def _is_whole(made: Sequence[Draft], documents: Sequence[Document]) -> bool:
     """
     number = sum(draft.number for draft in made)
     here = sum(draft.here for draft in made)
-    if number < len(documents):
+    paths = {document.path for draft in made for document in draft.documents}
+    if number < len(paths):
         return False
     if not here:
-        return len({document.path.rpartition("/")[2] for document in documents}) == 1
+        return len({path.rpartition("/")[2] for path in paths}) == 1
     return 2 * here >= number and here == sum(draft.found for draft in made)
 
 
