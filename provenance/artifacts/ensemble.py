@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from typing import Any
@@ -157,6 +157,11 @@ def is_named_after(name: str, id: str) -> bool:
     `e_v1_PROMOTE.json` is named after `e_v1`; `e_v10_PROMOTE.json` is not.
     """
     return name.startswith(id) and _WORD.match(name, len(id)) is None
+
+
+def is_named_after_one_of(name: str, ids: Collection[str]) -> bool:
+    """Return whether a file name starts with one of `ids`, which should be a set."""
+    return any(name[:end] in ids and is_named_after(name, name[:end]) for end in range(len(name)))
 
 
 def is_manifest(value: Mapping[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 """The configuration: `[tool.provenance]` in pyproject.toml, or the same keys in provenance.toml."""
 
 from provenance.config.configuration import CONSUMERS, FILE, LIBVMAF, PYPROJECT, Config, Deferral
+from provenance.config.gates import Direction, Gate, Gates
 from provenance.config.loading import (
     NoConfigError,
     is_pattern,
@@ -24,6 +25,9 @@ __all__ = [
     "PYPROJECT",
     "Config",
     "Deferral",
+    "Direction",
+    "Gate",
+    "Gates",
     "NoConfigError",
     "is_pattern",
     "load",

@@ -14,6 +14,7 @@ from provenance.artifacts import limits, paths, repository
 from provenance.artifacts.documents.strict_json import Position
 from provenance.artifacts.documents.toml_text import Tables, locate
 from provenance.attestations.layout import LayoutTable
+from provenance.config.gates import Gates
 from provenance.errors import InputError
 from provenance.frozen import dataclass
 from provenance.registry.mapping import Index
@@ -73,6 +74,7 @@ class Config:
             or None to derive it from the repository.
         layout: Who may perform each step of a release, and when the layout expires.
         consumers: The consumers whose format the registry must have, of `CONSUMERS`.
+        gates: The gates that production models and ensembles have to pass.
         trust_table: Whose signatures count. Its paths are relative to `key_folder`.
         key_folder: The folder that key paths are relative to: `root`, or the folder of the
             configuration file if the user named that file. The keys of a named configuration
@@ -102,6 +104,7 @@ class Config:
     start: Path | None = None
     named: Path | None = None
     consumers: tuple[str, ...] = ()
+    gates: Gates = Gates()
     table: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -163,6 +166,16 @@ class Config:
     def deferral_position(self, deferral: Deferral, key: str | None = None) -> Position:
         """Return the position of `key` in a `[[deferral]]`, or of the table if `key` is missing."""
         return self._deferral_tables.locate(deferral.index, len(self.deferrals), key)
+
+    def gate_position(self, index: int | None, key: str | None = None) -> Position:
+        """Return the position of `key` in a `[[gate]]`, or of the table if `key` is missing.
+
+        Without an index, this is the position of the configuration.
+        """
+        if index is None:
+            return self.position
+        tables = Tables.of(self.text, f"{self.prefix}gate")
+        return tables.locate(index, len(self.gates.declared), key)
 
     def registry_position(self, number: int, key: str) -> Position:
         """Return the position of a key of a `[registry]` table, or of the configuration."""

@@ -20,6 +20,7 @@ from provenance.artifacts.documents import toml_text
 from provenance.artifacts.documents.toml_tables import Table
 from provenance.artifacts.forms import STRING, Form, filled, is_day, is_filled, is_names
 from provenance.attestations import layout
+from provenance.config import gates
 from provenance.config.configuration import CONSUMERS, FILE, PYPROJECT, Config, Deferral
 from provenance.errors import InputError
 from provenance.registry import mapping
@@ -28,7 +29,7 @@ from provenance.signing import trust_table
 
 _KEYS: Final = {
     *("registry", "repository", "resource_uri", "baseline", "run", "layout"),
-    *("trust", "deferral", "consumers"),
+    *("trust", "deferral", "consumers", "gate"),
 }
 _NO_POLICY: Final = ("layout",)
 """Keys that are not part of the policy. A layout is signed as a document of its own."""
@@ -93,6 +94,7 @@ def of_text(text: str, path: Path, root: Path, *, named: bool = False) -> Config
         indexes=mapping.parse_registry(of_file),
         trust_table=trust_table.parse(of_file),
         deferrals=_deferrals(of_file),
+        gates=gates.parse(of_file),
         text=text,
         key_folder=Path(os.path.realpath(path)).parent if named else root,
         named=path if named else None,

@@ -29,6 +29,7 @@ from provenance.artifacts.sidecar import (
 )
 from provenance.attestations import bundle as bundles
 from provenance.attestations.signed_row import is_row
+from provenance.config.gates import Gates
 from provenance.errors import InputError
 from provenance.evidence import units
 from provenance.evidence.beside import Fault, NotADocument
@@ -38,6 +39,7 @@ from provenance.evidence.collect_schema import registry_schema
 from provenance.evidence.evidence import Evidence, missed_digests
 from provenance.evidence.expected_statements import summary_path
 from provenance.evidence.facts import RowFacts
+from provenance.evidence.gates import selects
 from provenance.evidence.progress import Progress
 from provenance.evidence.read_rows import RowReader
 from provenance.evidence.rows import (
@@ -66,6 +68,7 @@ def survey(
     with_bundles: bool,
     repository: str | None,
     addable: Iterable[str],
+    gates: Gates = Gates(),  # noqa: B008 (frozen)
 ) -> Evidence:
     """Read everything that does not belong to single rows. Rows and strays are read later.
 
@@ -77,12 +80,13 @@ def survey(
         with_bundles: Whether to read bundles: the release summary now, the others with the rows.
         repository: The name of the repository, or None if it is not known.
         addable: Keys that the help of a finding may add to a row.
+        gates: The gates of the configuration.
 
     Raises:
         InputError: If the registry's folder cannot be listed.
     """
     root = root.keeping_folders()
-    beside = _Beside(root, read)
+    beside = _Beside(root, read, gates)
     documents = tuple(beside.documents())
     reader = RowReader(root, read, ())
     return Evidence(
@@ -101,6 +105,7 @@ def survey(
         nameless=tuple(beside.nameless),
         schema=registry_schema(root, read, addable),
         summary=reader.bundle(summary_path(read)) if whole and with_bundles else None,
+        gates=gates,
     )
 
 
@@ -227,8 +232,9 @@ _ABOUT_MODELS: Final = (
 class _Beside:
     """Reads the JSON files beside a registry that no row names."""
 
-    def __init__(self, root: Tree, read: Registry) -> None:
+    def __init__(self, root: Tree, read: Registry, gates: Gates) -> None:
         self._root = root
+        self._gates = gates.declared
         self._registry = read
         self.unreadable: dict[str, str] = {}
         self.unreadable_at: dict[str, Position] = {}
@@ -237,7 +243,13 @@ class _Beside:
         self.nameless: list[str] = []
 
     def documents(self) -> Iterator[ensemble.Manifest | ensemble.GateVerdict]:
-        """Yield the manifests and verdicts. Files that rows name are read with the rows."""
+        """Yield the manifests and verdicts. Files that rows name are read with the rows.
+
+        An object that is neither, but has a value of a gate, is a verdict if it is named after an
+        ensemble. The ids of ensembles are only known once all files were read.
+        """
+        ids: set[str] = set()
+        unsure: list[ensemble.GateVerdict] = []
         named: dict[str, bool] = {}
         for row in self._registry.rows:
             if row.onnx is not None:
@@ -263,10 +275,19 @@ class _Beside:
             document = ensemble.document(path, digest.of_bytes(data), text, value)
             if document is not None:
                 yield document
+                if isinstance(document, ensemble.Manifest) and document.id:
+                    ids.add(document.id)
             elif is_sidecar(value):
                 self.stray_sidecars.append(Sidecar(path, digest.of_bytes(data), text, value))
+            elif selects(self._gates, value):
+                unsure.append(ensemble.GateVerdict(path, digest.of_bytes(data), text, value))
             else:
                 self.not_documents[path] = _not_a_document(text, value)
+        for verdict in unsure:
+            if ensemble.is_named_after_one_of(ensemble.file_name(verdict), ids):
+                yield verdict
+            else:
+                self.not_documents[verdict.path] = _not_a_document(verdict.text, verdict.value)
 
     def _is_of_a_variant(self, path: str, named: Mapping[str, bool]) -> bool:
         """Whether a path is the sidecar of an int8 variant.

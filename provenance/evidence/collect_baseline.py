@@ -15,9 +15,10 @@ from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.documents.strict_json import JsonError, decode, parse_object
 from provenance.artifacts.paths import FileError, PointerError, Tree
 from provenance.artifacts.sidecar import sidecar_of
-from provenance.config import Config
+from provenance.config import Config, Gates
 from provenance.evidence.baseline import Baseline
 from provenance.evidence.evidence import BaselineEvidence, LostFiles
+from provenance.evidence.gates import selects
 from provenance.evidence.policy import policy_changes
 from provenance.evidence.registry_diff import Comparison, changed_digests
 from provenance.evidence.rows import FormerRow
@@ -55,6 +56,8 @@ def collect_baseline(
             rows[row.index] = _former(root, registry, then, here, row, was)
         elif row.onnx in gone:
             taken[row.index] = _former(root, registry, then, here, row, gone[row.onnx])
+    gates = None if baseline.former is None else baseline.former.config.gates
+    beside = list(_documents(root, registry, baseline, gates)) if wanted is None else []
     return BaselineEvidence(
         name=baseline.name,
         label=baseline.label,
@@ -62,10 +65,16 @@ def collect_baseline(
         rows=rows,
         place=baseline.place,
         taken=taken,
-        documents=tuple(_lost_documents(root, registry, baseline)) if wanted is None else (),
+        documents=tuple(found for found, is_lost in beside if is_lost),
+        verdicts={
+            found.path: found
+            for found, is_lost in beside
+            if not is_lost and isinstance(found, ensemble.GateVerdict)
+        },
         lost=dict(_lost_files(root, registry, baseline, comparison)) if wanted is None else {},
         policy=policy_changes(baseline, config),
         note=baseline.note,
+        gates=gates,
     )
 
 
@@ -154,9 +163,10 @@ def _is_here(root: Tree, path: str, declared: object) -> bool:
         return False
 
 
-def _lost_documents(
-    root: Tree, registry: Registry, baseline: Baseline
-) -> Iterator[ensemble.Manifest | ensemble.GateVerdict]:
+def _documents(
+    root: Tree, registry: Registry, baseline: Baseline, gates: Gates | None
+) -> Iterator[tuple[ensemble.Manifest | ensemble.GateVerdict, bool]]:
+    """Yield the manifests and verdicts of the baseline, and whether each no longer exists."""
     then = baseline.registry
     sidecars = {then.absolute(sidecar_of(r.onnx)) for r in then.rows if r.onnx}
     for name in baseline.source.names_in(then.folder):
@@ -165,13 +175,15 @@ def _lost_documents(
         if not name.endswith(".json") or not is_text or former in sidecars:
             continue
         path = paths.join(registry.folder, name)  # where it would be, if the registry has moved
-        if root.exists(path) or root.exists(baseline.place.here(former)):
-            continue
+        is_lost = not (root.exists(path) or root.exists(baseline.place.here(former)))
         try:
             data = baseline.source.read(former, limits.DOCUMENT)
             value = parse_object(data)
         except (FileError, JsonError):
             continue  # not a document that rules read
-        found = ensemble.document(path, digest.of_bytes(data), decode(data), value)
+        sha256, text = digest.of_bytes(data), decode(data)
+        found = ensemble.document(path, sha256, text, value)
+        if found is None and gates is not None and selects(gates.declared, value):
+            found = ensemble.GateVerdict(path, sha256, text, value)
         if found is not None:
-            yield found
+            yield found, is_lost

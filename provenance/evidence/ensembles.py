@@ -19,7 +19,8 @@ from provenance.artifacts.ensemble import (
     is_gate_verdict,
 )
 from provenance.artifacts.onnx_model import OnnxFacts
-from provenance.artifacts.sidecar import Sidecar
+from provenance.artifacts.sidecar import Sidecar, once
+from provenance.config.gates import Gate, Gates
 from provenance.evidence.rows import ModelEvidence, RowEvidence, SidecarEvidence
 from provenance.frozen import dataclass
 from provenance.registry.rows import Row
@@ -98,6 +99,7 @@ class Ensemble:
         members: The members of the manifest that are objects.
         unlisted: Rows whose sidecars claim the ensemble, but which the manifest does not list.
         verdicts: The verdict files named after it, or the manifest itself if it has a verdict.
+        gates: The gates of the configuration that apply to it.
     """
 
     manifest: Manifest
@@ -105,6 +107,7 @@ class Ensemble:
     members: tuple[EnsembleMember, ...]
     unlisted: tuple[RowEvidence, ...]
     verdicts: tuple[GateVerdict, ...]
+    gates: tuple[Gate, ...] = ()
 
     @property
     def verdict(self) -> GateVerdict | None:
@@ -185,6 +188,14 @@ class Outline(NamedTuple):
     members: tuple[tuple[int, Member, Row | None], ...]
     verdicts: tuple[GateVerdict, ...]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The ids by which a gate applies to it: its own, and those of its members."""
+        listed = (member.id for _, member, _ in self.members)
+        labels = (row.label for _, _, row in self.members if row is not None)
+        names = (self.manifest.id, self.name, *listed, *labels)
+        return tuple(dict.fromkeys(name for name in names if name is not None))
+
 
 def outlines(
     rows: Sequence[Claimant], documents: Sequence[Manifest | GateVerdict]
@@ -211,8 +222,17 @@ def outlines(
         yield Outline(manifest, name, members, verdicts)
 
 
+@once
+def gates_of_manifest(manifest: Manifest, gates: Gates, *also: str | None) -> tuple[Gate, ...]:
+    """Return the gates that apply to an ensemble: by its id, those of its members, or `also`."""
+    names = (manifest.id, *(member.id for member in manifest.members), *also)
+    return gates.of_ensemble(dict.fromkeys(name for name in names if name is not None))
+
+
 def join(
-    rows: Sequence[RowEvidence], documents: Sequence[Manifest | GateVerdict]
+    rows: Sequence[RowEvidence],
+    documents: Sequence[Manifest | GateVerdict],
+    gates: Gates = Gates(),  # noqa: B008 (frozen)
 ) -> Iterator[Ensemble]:
     """Yield all ensembles, with the evidence of the rows."""
     of_place = {row.index: row for row in rows}
@@ -226,7 +246,9 @@ def join(
             for index, member, row in listed
         )
         unlisted = _unlisted(manifest, members, claims.get(name, [])) if name else []
-        yield Ensemble(manifest, name, members, tuple(unlisted), verdicts)
+        labels = (row.label for _, _, row in listed if row is not None)
+        applying = gates_of_manifest(manifest, gates, name, *labels) if gates.declared else ()
+        yield Ensemble(manifest, name, members, tuple(unlisted), verdicts, applying)
 
 
 class _Shipped:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from provenance.artifacts.sidecar import Document, once
+from provenance.config.gates import PLCC, Direction
 from provenance.evidence.recorded import correlation, least, most, number, reaches, spread
 from provenance.frozen import dataclass
 
@@ -54,8 +55,12 @@ _NAMES: Final = ("source", "held_out", "fold", "name")
 
 _CORRELATIONS: Final = ("plcc", "srocc", "krocc")
 
-AT_LEAST: Final = "at-least"
-METRIC: Final = "PLCC"
+SIGNED_AS: Final[Mapping[Direction, str]] = {
+    Direction.HIGHER: "at-least",
+    Direction.LOWER: "at-most",
+}
+"""The directions as they are signed: how a value has to compare with its limit."""
+
 MAX_VALUES: Final = 100
 """How many values of folds or seeds are kept. The outcome considers all of them."""
 
@@ -64,38 +69,42 @@ _MAX_NAME: Final = 100
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A gate, recomputed.
+    """The evaluation of a gate.
 
     Attributes:
-        threshold: The least mean that passes.
-        value: The mean that was compared with it.
+        threshold: The limit that the value has to reach.
+        value: The value that was compared with it: that of a model, or of an ensemble as a whole.
         values: The value of each seed or fold, by its name; at most `MAX_VALUES` of them.
         count: The number of all values.
-        least: The least value of a single seed or fold that passes, or None if there is no limit.
+        member_limit: The limit that each single value has to reach, or None if there is none.
         spread: The difference of the highest and the lowest value, or None if it is not known.
         spread_limit: The largest spread that passes, or None if there is no such limit.
         passed: Whether every condition holds.
+        metric: The name of the metric.
+        direction: Whether higher or lower values are better.
     """
 
     threshold: float
     value: float
     values: Mapping[str, float]
     count: int
-    least: float | None
+    member_limit: float | None
     spread: float | None
     spread_limit: float | None
     passed: bool
+    metric: str = PLCC.metric
+    direction: Direction = PLCC.direction
 
     def as_json(self) -> dict[str, Any]:
         """Return the evaluation as it is signed."""
         return {
-            "metric": METRIC,
-            "direction": AT_LEAST,
+            "metric": self.metric,
+            "direction": SIGNED_AS[self.direction],
             "threshold": self.threshold,
             "value": self.value,
             "values": dict(self.values),
             "count": self.count,
-            "least": self.least,
+            "least" if self.direction is Direction.HIGHER else "most": self.member_limit,
             "spread": self.spread,
             "spread_limit": self.spread_limit,
             "result": PROMOTE if self.passed else HOLD,
@@ -104,7 +113,7 @@ class Evaluation:
 
 @once
 def evaluate(document: Document) -> Evaluation | None:
-    """Recompute the gate in a verdict file, a manifest or a sidecar.
+    """Recompute the built-in gate in a verdict file, a manifest or a sidecar.
 
     Returns:
         The outcome by the numbers alone, or None if there is no mean with a threshold. If a value
@@ -130,7 +139,7 @@ def _evaluate_seeds(
     limit = most(gate.get("plcc_spread_max"))
     if threshold is None or not values:
         return None
-    mean, between = math.fsum(values.values()) / len(values), _spread(values)
+    mean, between = math.fsum(values.values()) / len(values), difference(values)
     holds = [
         reaches(mean, threshold),
         len(values) == len(known),
@@ -140,12 +149,12 @@ def _evaluate_seeds(
     return Evaluation(
         threshold,
         mean,
-        _first_values(values),
+        first_values(values),
         len(values),
         lowest,
         between,
         limit,
-        _all_hold(document, holds),
+        all_hold(document, holds),
     )
 
 
@@ -165,7 +174,7 @@ def _evaluate_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation
     holds += [reaches(limit, between)] if "plcc_spread_max" in gate else []
     values = {} if own is None else {"this_seed": own}
     return Evaluation(
-        threshold, mean, values, len(values), lowest, between, limit, _all_hold(document, holds)
+        threshold, mean, values, len(values), lowest, between, limit, all_hold(document, holds)
     )
 
 
@@ -180,14 +189,14 @@ def _evaluate_folds(document: Document) -> Iterator[Evaluation]:
         if not found or threshold is None or mean is None:
             continue
         values = plcc_of_folds(document, record)
-        between = _spread(values) if values else None
-        passed = _all_hold(document, [reaches(mean, threshold)])
+        between = difference(values) if values else None
+        passed = all_hold(document, [reaches(mean, threshold)])
         yield Evaluation(
-            threshold, mean, _first_values(values), len(values), None, between, None, passed
+            threshold, mean, first_values(values), len(values), None, between, None, passed
         )
 
 
-def _all_hold(document: Document, holds: list[bool | None]) -> bool:
+def all_hold(document: Document, holds: Sequence[bool | None]) -> bool:
     """Whether all conditions hold. If the numbers leave one open, the record decides."""
     if None in holds and False not in holds:
         outcomes = [passed for _, passed in stated_outcomes(document)]
@@ -195,11 +204,13 @@ def _all_hold(document: Document, holds: list[bool | None]) -> bool:
     return all(holds)
 
 
-def _spread(values: Mapping[str, float]) -> float:
+def difference(values: Mapping[str, float]) -> float:
+    """Return the difference of the highest and the lowest value."""
     return max(values.values()) - min(values.values())
 
 
-def _first_values(values: Mapping[str, float]) -> Mapping[str, float]:
+def first_values(values: Mapping[str, float]) -> Mapping[str, float]:
+    """Return the values that are kept, with names of limited length."""
     return {name[:_MAX_NAME]: values[name] for name in sorted(values)[:MAX_VALUES]}
 
 

@@ -19,9 +19,10 @@ from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.documents.strict_json import START, Position
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.sidecar import Sidecar
+from provenance.config.gates import Gate, Gates
 from provenance.evidence.baseline import Place
 from provenance.evidence.beside import Fault, NotADocument, SchemaEvidence
-from provenance.evidence.ensembles import Ensemble, EnsembleMember, join
+from provenance.evidence.ensembles import Ensemble, EnsembleMember, gates_of_manifest, join
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.pipeline import PipelineEvidence
 from provenance.evidence.policy import PolicyChange
@@ -66,10 +67,12 @@ class BaselineEvidence:
         rows: The former state of each selected row, by its place in the registry.
         place: The folder that the paths of the former registry are relative to.
         documents: The ensemble manifests and gate verdicts of the baseline that no longer exist.
+        verdicts: The former gate verdicts at paths that still exist, by path.
         lost: The files of each lost row, by its label.
         policy: The changes of the configuration since the baseline.
         note: Why the configuration of the baseline was not used, or None if it was.
         taken: For each new row that has the file of a lost row, by its place, that row.
+        gates: The gates of the baseline's configuration, or None if that was not used.
     """
 
     name: str
@@ -82,6 +85,8 @@ class BaselineEvidence:
     policy: tuple[PolicyChange, ...] = ()
     note: str | None = None
     taken: Mapping[int, FormerRow] = field(default_factory=dict)
+    gates: Gates | None = None
+    verdicts: Mapping[str, ensemble.GateVerdict] = field(default_factory=dict)
 
     def former(self, row: RowEvidence) -> FormerRow | None:
         """Return the former state of a row, or None if it is new."""
@@ -128,6 +133,7 @@ class Evidence:
         baseline: The baseline, or None.
         seen: The last release of each registry that was used before, or None without a state file.
         pipeline: The layout of the release and its links, or None if no layout is given.
+        gates: The gates of the configuration.
     """
 
     root: Tree
@@ -155,15 +161,32 @@ class Evidence:
     baseline: BaselineEvidence | None = None
     seen: Mapping[str, Release] | None = None
     pipeline: PipelineEvidence | None = None
+    gates: Gates = Gates()
 
     @cached_property
     def ensembles(self) -> tuple[Ensemble, ...]:
         """All ensembles; empty unless all rows were selected, because members could be missing."""
-        return tuple(join(self.rows, self.documents)) if self.whole else ()
+        return tuple(join(self.rows, self.documents, self.gates)) if self.whole else ()
 
     def ensemble_of(self, row: RowEvidence) -> Ensemble | None:
         """Return the ensemble of a row, or None. It is only known if all rows were selected."""
         return next((each for each, _ in self._memberships.get(row.index, ())), None)
+
+    def gates_of(self, row: RowEvidence) -> tuple[Gate, ...]:
+        """Return the configured gates that apply to a row: those of its ensemble if it has one."""
+        if not self.gates.declared:
+            return ()
+        if row.manifest is None:
+            known = self._gates_of_rows.get(row.label)
+            if known is None:
+                known = self._gates_of_rows[row.label] = self.gates.of_row(row.label)
+            return known
+        ensemble = self.ensemble_of(row)
+        return ensemble.gates if ensemble else gates_of_manifest(row.manifest, self.gates)
+
+    @cached_property
+    def _gates_of_rows(self) -> dict[str, tuple[Gate, ...]]:
+        return {}
 
     def names_in_manifests(self, row: RowEvidence) -> frozenset[str | None]:
         """Return the names of a row's model in the manifests that list the row."""

@@ -68,6 +68,7 @@ class Context:
             with_bundles=evidence.with_bundles,
             schema=schema,
             run=evidence.run,
+            gates=evidence.gates,
         )
         return cls(
             replace(

@@ -75,6 +75,7 @@ def load_evidence(
         with_bundles=with_bundles,
         repository=config.repository,
         addable=former.comparison.lost_keys if former is not None else (),
+        gates=config.gates,
     )
     return replace(around, baseline=former, run=config.run if run else None)
 

@@ -9,11 +9,12 @@ from typing import Final
 from provenance.artifacts.sidecar import Sidecar
 from provenance.evidence import classification, origin
 from provenance.evidence.ensembles import Ensemble
+from provenance.evidence.evaluation import HOLD, PROMOTE, SIGNED_AS
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.gate.finding import Finding, Severity
 from provenance.gate.rules import promotion
-from provenance.gate.rules.base import Rule, shown
+from provenance.gate.rules.base import Rule, shown, some
 from provenance.gate.rules.case import Case
 from provenance.gate.rules.declaration import Phase, Scope
 from provenance.gate.rules.license import same_license
@@ -30,7 +31,8 @@ class ProductionUnproven(Rule):
     that value:
 
     - a sidecar with the digest of the present model file,
-    - a gate whose numbers pass, recorded in the ensemble's verdict or in the sidecar,
+    - a gate whose numbers pass, recorded in the ensemble's verdict or in the sidecar, or where the
+      `[[gate]]` that applies to the row says,
     - widths that agree, and a complete license.
 
     An imported model, whose sidecar declares its `origin`, needs no gate. A gate is not evidence if
@@ -159,13 +161,16 @@ def _is_ready(case: Case, row: RowEvidence) -> bool:
 
 
 def _proof(evidence: Evidence, row: RowEvidence) -> str:
-    gate = classification.evaluated_gate(evidence, row)
-    if gate is None:
+    found = classification.signed_evaluations(evidence, row)
+    if not found:
         return "the model is imported and declares its origin"
-    return (
-        f"its gate gives {gate['result']} ({gate['metric']} {gate['value']:.4f}, at least "
-        f"{gate['threshold']:g})"
-    )
+    result = PROMOTE if all(one.passed for one in found) else HOLD
+    values = [
+        f"{one.metric} {one.value:.4f}, {SIGNED_AS[one.direction].replace('-', ' ')} "
+        f"{one.threshold:g}"
+        for one in found
+    ]
+    return f"its gate gives {result} ({some(values, 3, '; ')})"
 
 
 class OriginWrong(ClaimRule):

@@ -17,10 +17,12 @@ from typing import Final
 
 from provenance.artifacts.digest import sha256_of
 from provenance.artifacts.ensemble import GateVerdict, Manifest
-from provenance.artifacts.sidecar import Sidecar, once
+from provenance.artifacts.sidecar import Document, Sidecar, once
+from provenance.config.gates import Gate
 from provenance.evidence.classification import verdict_on
 from provenance.evidence.evaluation import PROMOTE, evaluate, no_evidence, stated_outcomes
 from provenance.evidence.evidence import Evidence
+from provenance.evidence.gates import GateResult, of_ensemble, of_model
 from provenance.evidence.origin import stated
 from provenance.evidence.rows import ModelEvidence, RowEvidence
 from provenance.frozen import dataclass
@@ -222,7 +224,8 @@ def _failed_gate(sidecar: Sidecar) -> Iterator[Obstacle]:
 def _verdict(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
     sidecar = row.sidecar.sidecar if row.sidecar else None
     if row.manifest is not None:
-        yield from _verdict_of_ensemble(row.manifest, verdict_on(evidence, row))
+        gates = evidence.gates_of(row)
+        yield from _verdict_of_ensemble(row.manifest, verdict_on(evidence, row), gates)
     elif sidecar is None or row.onnx is None or _is_of_other_bytes(row.onnx, sidecar):
         return  # `_sidecars` reports that the sidecar is not about these bytes
     elif smoke_claim(sidecar) is not None:
@@ -235,6 +238,9 @@ def _verdict(evidence: Evidence, row: RowEvidence) -> Iterator[Obstacle]:
             sidecar.path,
             ("ENS503", "ENS519", "SID407", "BAS809"),
         )
+    elif gates := evidence.gates_of(row):
+        is_imported = stated(row, sidecar) is not None
+        yield from _configured_gates(sidecar, gates, needs_value=not is_imported)
     elif stated(row, sidecar) is None:
         yield from _gate_of_its_own(sidecar)
 
@@ -244,7 +250,9 @@ def _is_of_other_bytes(model: ModelEvidence, sidecar: Sidecar) -> bool:
     return sidecar.get("sha256") is not None and not describes_its_model(model, sidecar)
 
 
-def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Iterator[Obstacle]:
+def _verdict_of_ensemble(
+    manifest: Manifest, verdict: GateVerdict | None, gates: tuple[Gate, ...]
+) -> Iterator[Obstacle]:
     if verdict is None:
         yield Obstacle(
             f"its ensemble {manifest.id!r} has no gate verdict, or more than one",
@@ -253,26 +261,34 @@ def _verdict_of_ensemble(manifest: Manifest, verdict: GateVerdict | None) -> Ite
             ("ENS510", "ENS519"),
         )
         return
-    yield from _verdict_obstacles(verdict)
+    yield from _verdict_obstacles(verdict, manifest, gates)
 
 
 @once
-def _verdict_obstacles(verdict: GateVerdict) -> tuple[Obstacle, ...]:
+def _verdict_obstacles(
+    verdict: GateVerdict, manifest: Manifest, gates: tuple[Gate, ...]
+) -> tuple[Obstacle, ...]:
     """Return the obstacles in a verdict, which are the same for all members of its ensemble."""
-    return tuple(_iter_verdict_obstacles(verdict))
+    return tuple(_iter_verdict_obstacles(verdict, manifest, gates))
 
 
-def _iter_verdict_obstacles(verdict: GateVerdict) -> Iterator[Obstacle]:
-    if verdict.verdict != PROMOTE:
+def _iter_verdict_obstacles(
+    verdict: GateVerdict, manifest: Manifest, gates: tuple[Gate, ...]
+) -> Iterator[Obstacle]:
+    if verdict.verdict != PROMOTE and not (gates and verdict.verdict is None):
         yield Obstacle(
             f"the verdict in {verdict.path} is {shown(verdict.verdict)}, not PROMOTE",
             "Train again until the gate says PROMOTE.",
             verdict.path,
             ("ENS513", "ENS511"),
         )
-    wrong = [*(message for _, message in wrong_verdict(verdict)), *no_evidence(verdict)]
+    wrong = [message for _, message in wrong_verdict(verdict, bool(gates))]
+    wrong += no_evidence(verdict) if not gates else ()
     for message in wrong:
         yield Obstacle(f"{verdict.path}: {message}", "Run the gate again.", verdict.path, _WRONG)
+    if gates:
+        yield from _unmet(verdict, of_ensemble(verdict, manifest, gates))
+        return
     result = evaluate(verdict)
     if verdict.verdict == PROMOTE and not wrong and (result is None or not result.passed):
         yield Obstacle(
@@ -281,6 +297,37 @@ def _iter_verdict_obstacles(verdict: GateVerdict) -> Iterator[Obstacle]:
             verdict.path,
             _WRONG,
         )
+
+
+def _configured_gates(
+    sidecar: Sidecar, gates: tuple[Gate, ...], *, needs_value: bool
+) -> Iterator[Obstacle]:
+    """Yield the obstacles in a sidecar that is judged by gates of the configuration."""
+    yield from _failed_gate(sidecar)
+    for _, message in wrong_gate(sidecar):
+        yield Obstacle(f"{sidecar.path}: {message}", "Run the gate again.", sidecar.path, _WRONG)
+    yield from _unmet(sidecar, of_model(sidecar, gates), needs_value=needs_value)
+
+
+def _unmet(
+    document: Document, results: Iterable[GateResult], *, needs_value: bool = True
+) -> Iterator[Obstacle]:
+    """Yield the values that gates of the configuration miss, and the conditions that fail."""
+    for result in results:
+        for fault in result.missing if needs_value else ():
+            yield Obstacle(
+                f"{document.path}: {fault.message} ({result.gate.name})",
+                "Run the evaluation and record its value at this path.",
+                document.path,
+                ("ENS523",),
+            )
+        for fault in result.failed:
+            yield Obstacle(
+                f"{document.path}: {fault.message}",
+                "Train again until the gate is passed.",
+                document.path,
+                ("ENS522",),
+            )
 
 
 def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:

@@ -110,6 +110,8 @@ class RowChanged(SignatureRule):
         if not documents_differ:
             now = canonical.canonical_row(case.evidence, row)
         left_out = {*LICENSE_FIELDS, *(canonical.EVALUATED if documents_differ else ())}
+        if case.config.named is not None:
+            left_out.add("gate")  # evaluated by the signer's configuration, not by this one
         for key in _differing(now, signed.row, left_out):
             if key == "gate" and key not in now:
                 continue  # other rules report the missing manifest or verdict

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from provenance.gate.rules.base import Rule
-from provenance.gate.rules.baseline import rows, terms, vouching
+from provenance.gate.rules.baseline import gates, rows, terms, vouching
 
 RULES: Iterable[type[Rule]] = (
     rows.RowGone,
@@ -20,4 +20,5 @@ RULES: Iterable[type[Rule]] = (
     vouching.RecordGone,
     terms.PolicyChanged,
     vouching.BundleSuperseded,
+    gates.GateLoosened,
 )

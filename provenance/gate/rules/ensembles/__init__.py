@@ -2,8 +2,9 @@
 """ENS5xx: the rules about ensembles.
 
 `members` checks which models belong to an ensemble, `interface` and `vocabulary` whether they take
-the same input, `production` and `gates` what a production ensemble must have. The other modules do
-the arithmetic of gates: `verdicts` and `folds` on one document, `records` across several.
+the same input, `production` and `gates` what a production ensemble must have. `configured` checks
+the gates of the configuration. The other modules do the arithmetic of gates: `verdicts` and `folds`
+on one document, `records` across several.
 """
 
 from __future__ import annotations
@@ -11,7 +12,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from provenance.gate.rules.base import Rule
-from provenance.gate.rules.ensembles import gates, interface, members, production, vocabulary
+from provenance.gate.rules.ensembles import (
+    configured,
+    gates,
+    interface,
+    members,
+    production,
+    vocabulary,
+)
 
 RULES: Iterable[type[Rule]] = (
     members.MemberMissing,
@@ -35,4 +43,7 @@ RULES: Iterable[type[Rule]] = (
     members.EnsembleIdDiffers,
     production.DocumentUnreadable,
     interface.InterfaceDiffers,
+    configured.GateFailed,
+    configured.GateValueMissing,
+    configured.GateUnmatched,
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from provenance.artifacts.digest import is_sha256, sha256_of
-from provenance.artifacts.ensemble import GateVerdict
+from provenance.artifacts.ensemble import GateVerdict, is_gate_verdict
 from provenance.artifacts.sidecar import Document, Sidecar
 from provenance.evidence.ensembles import Ensemble, current_sidecar, outlines
 from provenance.evidence.evaluation import OUTCOMES
@@ -40,6 +40,9 @@ class VerdictWrong(EnsembleRule):
     other bytes is skipped. A `gate` that is not an object, a `verdict` that is not a string, and a
     `passed` that is neither true nor false are reported too.
 
+    If a `[[gate]]` of the configuration applies to the ensemble, the verdict file need not have
+    `per_seed_plccs`. ENS522 compares the values that the gate names.
+
     ## Why it matters
     The numbers decide between PROMOTE and HOLD. A verdict edited by hand is not a result.
 
@@ -59,7 +62,8 @@ class VerdictWrong(EnsembleRule):
         about, manifest = case.evidence.ensemble_by_document, ensemble.manifest
         for verdict in ensemble.verdicts:
             if about[verdict.path] is ensemble:  # its name may start with two ids
-                yield from self._named(verdict, wrong_verdict(verdict), ensemble)
+                wrong = wrong_verdict(verdict, bool(ensemble.gates))
+                yield from self._named(verdict, wrong, ensemble)
         if all(verdict.path != manifest.path for verdict in ensemble.verdicts):
             yield from self._named(manifest, wrong_gate(manifest), ensemble)
 
@@ -74,7 +78,8 @@ class VerdictWrong(EnsembleRule):
         judged = {verdict.path for outline in found for verdict in outline.verdicts}
         for document in documents:
             if isinstance(document, GateVerdict) and document.path not in judged:
-                yield from self._named(document, wrong_verdict(document))
+                by_configuration = not is_gate_verdict(document.value)
+                yield from self._named(document, wrong_verdict(document, by_configuration))
 
     def _named(
         self,

@@ -149,7 +149,8 @@ class VerdictHold(EnsembleRule):
 
     ## What it does
     Requires that the verdict on an ensemble is PROMOTE if one of its members is not smoke. A
-    verdict that does not follow from its numbers is left to ENS511.
+    verdict that does not follow from its numbers is left to ENS511. A file without a `verdict` is
+    judged by its values alone (ENS522).
 
     ## Why it matters
     HOLD means that the numbers did not reach their thresholds, so the rows must not claim more.
@@ -168,7 +169,10 @@ class VerdictHold(EnsembleRule):
         verdict = ensemble.verdict
         if verdict is None or not ensemble.offered or verdict.verdict == PROMOTE:
             return
-        if ("verdict",) not in {where for where, _ in wrong_verdict(verdict)}:
+        if verdict.verdict is None and ensemble.gates:
+            return  # the values decide: ENS522
+        wrong = wrong_verdict(verdict, bool(ensemble.gates))
+        if ("verdict",) not in {where for where, _ in wrong}:
             yield self.at(
                 verdict,
                 ("verdict",),

@@ -70,7 +70,7 @@ def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
     """Yield how the seeds of a verdict differ from those of the shipped members."""
     judged = verdict.get(*_NUMBERS)
     current = ensemble.offered or ensemble.described
-    if not current or not isinstance(judged, dict) or _sound(verdict) is None:
+    if not current or not isinstance(judged, dict) or _sound(ensemble, verdict) is None:
         return
     # ENS506 reports a seed that differs between manifest and sidecar. ENS501 or ENS503 reports a
     # member that is missing in the registry or in the manifest, or is not an object.
@@ -89,7 +89,7 @@ def seeds_of_another(ensemble: Ensemble, verdict: GateVerdict) -> Iterator[str]:
 
 
 def _repeated(ensemble: Ensemble) -> Iterator[Disagreement]:
-    verdict = _sound(ensemble.verdict)
+    verdict = _sound(ensemble, ensemble.verdict)
     records = list(_records(ensemble))
     for where, in_verdict in _REPEATED:
         stated = [
@@ -125,7 +125,7 @@ def _of_each_seed(ensemble: Ensemble) -> Iterator[Disagreement]:
 
     If the numbers of all seeds differ, the verdict is of another run, and only that is reported.
     """
-    verdict = _sound(ensemble.verdict)
+    verdict = _sound(ensemble, ensemble.verdict)
     if verdict is None:
         return
     compared: list[tuple[Sidecar, list[Claim[Any]]]] = []
@@ -151,8 +151,10 @@ def _of_each_seed(ensemble: Ensemble) -> Iterator[Disagreement]:
         yield from found_wrong
 
 
-def _sound(verdict: GateVerdict | None) -> GateVerdict | None:
-    return None if verdict is None or any(wrong_verdict(verdict)) else verdict
+def _sound(ensemble: Ensemble, verdict: GateVerdict | None) -> GateVerdict | None:
+    if verdict is None or any(wrong_verdict(verdict, bool(ensemble.gates))):
+        return None
+    return verdict
 
 
 def _records(ensemble: Ensemble) -> Iterator[tuple[Document, str | None]]:

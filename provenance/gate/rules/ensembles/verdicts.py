@@ -46,15 +46,21 @@ _GATE_MEMBERS: Final = frozenset(place[0] for place in _FORMS)
 
 
 @once
-def wrong_verdict(verdict: GateVerdict) -> Sequence[Named]:
-    """Return the fields of a verdict file that do not follow from its numbers."""
-    return tuple(_wrong_verdict(verdict))
+def wrong_verdict(verdict: GateVerdict, by_configuration: bool = False) -> Sequence[Named]:
+    """Return the fields of a verdict file that do not follow from its numbers.
+
+    Args:
+        verdict: The verdict file.
+        by_configuration: Whether a gate of the configuration decides. Then the file need not have
+            the numbers of the built-in gate; if it has them, they must agree.
+    """
+    return tuple(_wrong_verdict(verdict, by_configuration=by_configuration))
 
 
-def _wrong_verdict(verdict: GateVerdict) -> Iterator[Named]:
+def _wrong_verdict(verdict: GateVerdict, *, by_configuration: bool) -> Iterator[Named]:
     per_seed = verdict.get("gate", "per_seed_plccs")
     if not isinstance(per_seed, dict) or not per_seed:
-        if verdict.verdict != HOLD:  # HOLD needs no evidence
+        if verdict.verdict != HOLD and not by_configuration:  # HOLD needs no evidence
             says = f"the verdict is {shown(verdict.verdict)}, but it has no `per_seed_plccs`"
             yield ("verdict",), says
         return
