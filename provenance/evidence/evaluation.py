@@ -154,7 +154,7 @@ def _evaluate_seeds(
         lowest,
         between,
         limit,
-        all_hold(document, holds),
+        _all_hold(document, holds),
     )
 
 
@@ -174,7 +174,7 @@ def _evaluate_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation
     holds += [reaches(limit, between)] if "plcc_spread_max" in gate else []
     values = {} if own is None else {"this_seed": own}
     return Evaluation(
-        threshold, mean, values, len(values), lowest, between, limit, all_hold(document, holds)
+        threshold, mean, values, len(values), lowest, between, limit, _all_hold(document, holds)
     )
 
 
@@ -190,13 +190,13 @@ def _evaluate_folds(document: Document) -> Iterator[Evaluation]:
             continue
         values = plcc_of_folds(document, record)
         between = difference(values) if values else None
-        passed = all_hold(document, [reaches(mean, threshold)])
+        passed = _all_hold(document, [reaches(mean, threshold)])
         yield Evaluation(
             threshold, mean, first_values(values), len(values), None, between, None, passed
         )
 
 
-def all_hold(document: Document, holds: Sequence[bool | None]) -> bool:
+def _all_hold(document: Document, holds: list[bool | None]) -> bool:
     """Whether all conditions hold. If the numbers leave one open, the record decides."""
     if None in holds and False not in holds:
         outcomes = [passed for _, passed in stated_outcomes(document)]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import TypeVar
 
 from provenance.artifacts import limits
 from provenance.artifacts.documents.strict_json import JsonPath
@@ -16,10 +18,17 @@ from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.forms import shown
 from provenance.artifacts.sidecar import Document, once
 from provenance.config.gates import Direction, Gate, plain
-from provenance.evidence.evaluation import Evaluation, all_hold, difference, first_values
+from provenance.evidence.evaluation import (
+    Evaluation,
+    difference,
+    first_values,
+    stated_outcomes,
+)
 from provenance.evidence.recorded import number, reaches
 from provenance.frozen import dataclass
 from provenance.registry.json_path import Names, Node, Path
+
+_Number = TypeVar("_Number", float, Decimal)
 
 
 @dataclass(frozen=True)
@@ -119,13 +128,14 @@ def _concluded(
 ) -> GateResult:
     """Return the result of a gate whose values are all there."""
     spread = difference(values) if values else None
-    conditions = list(_conditions(gate, where, value, values, spread))
-    holds = [held for held, _ in conditions]
-    # If numbers are equal within rounding, the record decides, unless another condition fails.
-    is_open_held = False in holds or all_hold(document, holds)
-    failed = tuple(
-        fault for held, fault in conditions if not (is_open_held if held is None else held)
-    )
+    outcomes = [passed for _, passed in stated_outcomes(document)]
+    failed = []
+    for each in _conditions(gate, where, value, values, spread):
+        holds = each.holds
+        if holds is None:  # equal within rounding
+            holds = all(outcomes) if outcomes else each.exactly
+        if not holds:
+            failed.append(each.fault)
     evaluation = Evaluation(
         threshold=gate.threshold,
         value=value,
@@ -138,7 +148,24 @@ def _concluded(
         metric=gate.metric,
         direction=gate.direction,
     )
-    return GateResult(gate, evaluation, failed=failed)
+    return GateResult(gate, evaluation, failed=tuple(failed))
+
+
+@dataclass(frozen=True)
+class _Condition:
+    """A condition of a gate.
+
+    Attributes:
+        holds: Whether it holds, or None if both numbers are equal within rounding. Then the outcome
+            in the document decides.
+        exactly: Whether it holds for the decimals as they are written. This decides if the document
+            records no outcome.
+        fault: What to report if it does not hold.
+    """
+
+    holds: bool | None
+    exactly: bool
+    fault: Fault
 
 
 def _conditions(
@@ -147,10 +174,10 @@ def _conditions(
     value: float,
     values: Mapping[str, float],
     spread: float | None,
-) -> Iterator[tuple[bool | None, Fault]]:
-    """Yield whether each condition holds, or None if that is open, and the fault if it does not."""
+) -> Iterator[_Condition]:
     says = f"{gate.metric} is {plain(value)}; {gate.name} requires {gate.limit}"
-    yield _reaches(gate, value, gate.threshold), Fault(where, says)
+    exactly = _is_within(gate, *_exact_value(gate, value, values))
+    yield _Condition(_reaches(gate, value, gate.threshold), exactly, Fault(where, says))
     place = () if gate.members is None else _place(gate.members)
     if gate.member_threshold is not None:
         limit = gate.member_threshold
@@ -159,11 +186,25 @@ def _conditions(
             first = f"{gate.metric} of {below[0][:60]!r} is {plain(values[below[0]])}"
             more = f" (and of {len(below) - 1} more)" if below[1:] else ""
             says = f"{first}{more}; {gate.name} requires {gate.bound} {plain(limit)} of each member"
-            yield False, Fault(place, says)
+            yield _Condition(False, False, Fault(place, says))
     if gate.spread is not None and spread is not None:
-        says = f"the spread of {gate.metric} is {plain(spread)}; {gate.name} allows "
+        exact = _decimal(max(values.values())) - _decimal(min(values.values()))
+        says = f"the spread of {gate.metric} is {plain(float(exact))}; {gate.name} allows "
         says += plain(gate.spread)
-        yield reaches(gate.spread, spread), Fault(place, says)
+        exactly = exact <= _decimal(gate.spread)
+        yield _Condition(reaches(gate.spread, spread), exactly, Fault(place, says))
+
+
+def _exact_value(gate: Gate, value: float, values: Mapping[str, float]) -> tuple[Decimal, Decimal]:
+    """Return the value and its threshold as they are written; of a mean, both times the count."""
+    if gate.verdict is None and values:
+        total = sum(map(_decimal, values.values()), Decimal())
+        return total, _decimal(gate.threshold) * len(values)
+    return _decimal(value), _decimal(gate.threshold)
+
+
+def _decimal(value: float) -> Decimal:
+    return Decimal(repr(value))
 
 
 def _reaches(gate: Gate, value: float, limit: float) -> bool | None:
@@ -171,7 +212,7 @@ def _reaches(gate: Gate, value: float, limit: float) -> bool | None:
     return reaches(value, limit) if higher else reaches(limit, value)
 
 
-def _is_within(gate: Gate, value: float, limit: float) -> bool:
+def _is_within(gate: Gate, value: _Number, limit: _Number) -> bool:
     return value >= limit if gate.direction is Direction.HIGHER else value <= limit
 
 

@@ -303,7 +303,9 @@ def _configured_gates(
     sidecar: Sidecar, gates: tuple[Gate, ...], *, needs_value: bool
 ) -> Iterator[Obstacle]:
     """Yield the obstacles in a sidecar that is judged by gates of the configuration."""
-    yield from _failed_gate(sidecar)
+    failed = not_passed(sidecar)
+    if failed is not None:
+        yield _not_passed(sidecar, failed)
     for _, message in wrong_gate(sidecar):
         yield Obstacle(f"{sidecar.path}: {message}", "Run the gate again.", sidecar.path, _WRONG)
     yield from _unmet(sidecar, of_model(sidecar, gates), needs_value=needs_value)
@@ -350,12 +352,7 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
     result = evaluate(sidecar)
     wrong = [*(message for _, message in wrong_gate(sidecar)), *no_evidence(sidecar)]
     if failed is not None:
-        yield Obstacle(
-            f"`{'.'.join(failed)}` of its sidecar {sidecar.path} is {shown(sidecar.get(*failed))}",
-            "Train again until the gate is passed.",
-            sidecar.path,
-            ("ENS517", "ENS511"),
-        )
+        yield _not_passed(sidecar, failed)
     elif result is None and not wrong:
         yield Obstacle(
             f"the gate in its sidecar {sidecar.path} does not record a number with its threshold, "
@@ -373,6 +370,15 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
         )
     for message in wrong:
         yield Obstacle(f"{sidecar.path}: {message}", "Run the gate again.", sidecar.path, _WRONG)
+
+
+def _not_passed(sidecar: Sidecar, failed: tuple[str, ...]) -> Obstacle:
+    return Obstacle(
+        f"`{'.'.join(failed)}` of its sidecar {sidecar.path} is {shown(sidecar.get(*failed))}",
+        "Train again until the gate is passed.",
+        sidecar.path,
+        ("ENS517", "ENS511"),
+    )
 
 
 _WRONG: Final = ("ENS511",)
