@@ -200,7 +200,7 @@ def each(*values: Any, names: str = "e") -> dict[str, Any]:
         ([{"rmse": v} for v in (1.2, 1.25, 1.3)], 1.2, {}, "", ""),
         (each(1.2, 1.25, 1.3), 2.5, {}, "RMSE is 2.5; [[gate]] 1 (RMSE) requires at most 2", ""),
         (each(1.2, 1.25, 1.3), None, {}, "", "`$.metrics.rmse` is None"),
-        (each(1.2, 1.25, 1.4), 1.2, {}, "the spread of RMSE is 0.19", ""),
+        (each(1.2, 1.25, 1.4), 1.2, {}, "the spread of RMSE is 0.2", ""),
         (each(1.5, 1.5, 1.5), 1.2, {}, "", ""),
         (each(1.5, 1.51, 1.52), 1.2, {}, "RMSE of 'e1' is 1.51 (and of 1 more)", ""),
         (each(1.2, 1.25), 1.2, {}, "", "selects 2 values, but ens.json lists 3 members"),
