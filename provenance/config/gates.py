@@ -37,6 +37,42 @@ class Direction(StrEnum):
     LOWER = "lower"
 
 
+@dataclass(frozen=True, slots=True)
+class RecordNames:
+    """The names under which documents record an evaluation together with its limits.
+
+    A gate verdict has them in `gate`, and so has the sidecar of a member. A single model may have a
+    flat record of its folds instead.
+
+    Attributes:
+        mean, spread, values: The mean of all members, their spread, and the value of each.
+        own: The value of the member that a sidecar describes.
+        threshold, least, most: The limits of the mean, of each member, and of the spread.
+        own_least: The limit of each member, in a sidecar.
+        mean_holds, least_holds, spread_holds: Whether each condition holds.
+        failing: The members that do not reach `least`.
+        folds, fold: The list of folds in a flat record, and the value in each.
+        flat_mean, flat_threshold: The mean of the folds, and its limit.
+    """
+
+    mean: str
+    spread: str
+    values: str
+    own: str
+    threshold: str
+    least: str
+    most: str
+    own_least: str
+    mean_holds: str
+    least_holds: str
+    spread_holds: str
+    failing: str
+    folds: str
+    fold: str
+    flat_mean: str
+    flat_threshold: str
+
+
 @dataclass(frozen=True)
 class Gate:
     """A limit on a metric that a production model or ensemble has to reach.
@@ -54,6 +90,8 @@ class Gate:
         sidecar: The path of the value of a single model in its sidecar.
         index: The place of the table in the configuration, counted from 0, or None for a gate in
             `BUILT_IN`.
+        recorded_as: The names under which documents record the evaluation with limits of their own,
+            which then count in place of these; or None if only these limits count.
     """
 
     metric: str
@@ -66,6 +104,7 @@ class Gate:
     members: Path | None = None
     sidecar: Path | None = None
     index: int | None = None
+    recorded_as: RecordNames | None = None
 
     @property
     def name(self) -> str:
@@ -123,16 +162,36 @@ class Gates:
         return tuple(g for g in self.declared if g.of_ensembles and g.applies_to(names))
 
 
+PLCC_NAMES: Final = RecordNames(
+    mean="mean_plcc",
+    spread="plcc_spread",
+    values="per_seed_plccs",
+    own="this_seed_loso_plcc",
+    threshold="mean_plcc_threshold",
+    least="per_seed_min",
+    most="plcc_spread_max",
+    own_least="per_seed_min_threshold",
+    mean_holds="mean_plcc_pass",
+    least_holds="per_seed_pass",
+    spread_holds="plcc_spread_pass",
+    failing="failing_seeds",
+    folds="loso_folds",
+    fold="plcc",
+    flat_mean="loso_mean_plcc",
+    flat_threshold="ship_gate_mean_plcc",
+)
+
 PLCC: Final = Gate(
     metric="PLCC",
     threshold=0.95,
     spread=0.005,
     member_threshold=0.95,
-    verdict=parse_path("$.gate.mean_plcc"),
-    members=parse_path("$.gate.per_seed_plccs.*"),
-    sidecar=parse_path("$.gate.mean_plcc"),
+    verdict=parse_path(f"$.gate.{PLCC_NAMES.mean}"),
+    members=parse_path(f"$.gate.{PLCC_NAMES.values}.*"),
+    sidecar=parse_path(f"$.gate.{PLCC_NAMES.mean}"),
+    recorded_as=PLCC_NAMES,
 )
-"""The gate of ADR-1105. Its documents also record limits, and those count in place of these."""
+"""The gate of ADR-1105."""
 
 BUILT_IN: Final = (PLCC,)
 """The gates of ensembles and models to which no `[[gate]]` applies."""

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from provenance.artifacts.sidecar import Document, once
 from provenance.config.gates import PLCC, Direction
+from provenance.config.gates import PLCC_NAMES as NAMES
 from provenance.evidence.recorded import correlation, least, most, number, reaches, spread
 from provenance.frozen import dataclass
 
@@ -38,22 +39,22 @@ FLAGS: Final[tuple[Place, ...]] = (
 )
 
 CONDITIONS: Final = (
-    ("mean_plcc", "mean_plcc_threshold"),
-    ("this_seed_loso_plcc", "per_seed_min_threshold"),
-    ("plcc_spread", "plcc_spread_max"),
+    (NAMES.mean, NAMES.threshold),
+    (NAMES.own, NAMES.own_least),
+    (NAMES.spread, NAMES.most),
 )
 """The numbers of a gate that a sidecar may repeat, each with its limit."""
 
-_SPREAD: Final = "plcc_spread"
-_SHIP: Final = "ship_gate_mean_plcc"
-_LEAST: Final = ("mean_plcc_threshold", "per_seed_min_threshold", "per_seed_min")
-_MOST: Final = ("plcc_spread_max",)
+_SPREAD: Final = NAMES.spread
+_SHIP: Final = NAMES.flat_threshold
+_LEAST: Final = (NAMES.threshold, NAMES.own_least, NAMES.least)
+_MOST: Final = (NAMES.most,)
 """The lower and the upper limits of a gate."""
 
 _NAMES: Final = ("source", "held_out", "fold", "name")
 """The keys under which exporters write the name of a fold."""
 
-_CORRELATIONS: Final = ("plcc", "srocc", "krocc")
+_CORRELATIONS: Final = (NAMES.fold, "srocc", "krocc")
 
 SIGNED_AS: Final[Mapping[Direction, str]] = {
     Direction.HIGHER: "at-least",
@@ -76,7 +77,7 @@ class Evaluation:
         value: The value that was compared with it: that of a model, or of an ensemble as a whole.
         values: The value of each seed or fold, by its name; at most `MAX_VALUES` of them.
         count: The number of all values.
-        member_limit: The limit that each single value has to reach, or None if there is none.
+        member_limit: The limit that each single value has to reach, or None.
         spread: The difference of the highest and the lowest value, or None if it is not known.
         spread_limit: The largest spread that passes, or None if there is no such limit.
         passed: Whether every condition holds.
@@ -121,7 +122,7 @@ def evaluate(document: Document) -> Evaluation | None:
     """
     gate = document.get("gate")
     if isinstance(gate, dict):
-        per_seed = gate.get("per_seed_plccs")
+        per_seed = gate.get(NAMES.values)
         if isinstance(per_seed, dict) and per_seed:
             return _evaluate_seeds(document, gate, per_seed)
         found = _evaluate_sidecar(document, gate)
@@ -135,8 +136,8 @@ def _evaluate_seeds(
 ) -> Evaluation | None:
     known = {seed: correlation(value) for seed, value in per_seed.items()}
     values = {seed: value for seed, value in known.items() if value is not None}
-    threshold, lowest = least(gate.get("mean_plcc_threshold")), least(gate.get("per_seed_min"))
-    limit = most(gate.get("plcc_spread_max"))
+    threshold, lowest = least(gate.get(NAMES.threshold)), least(gate.get(NAMES.least))
+    limit = most(gate.get(NAMES.most))
     if threshold is None or not values:
         return None
     mean, between = math.fsum(values.values()) / len(values), difference(values)
@@ -162,16 +163,16 @@ def _evaluate_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation
     """Recompute the gate that a sidecar repeats. It has only the value of its own seed."""
     found: dict[str, tuple[float | None, float | None]] = {}
     for name, limit_name in CONDITIONS:
-        as_number, as_limit = (spread, most) if name == "plcc_spread" else (correlation, least)
+        as_number, as_limit = (spread, most) if name == NAMES.spread else (correlation, least)
         found[name] = as_number(gate.get(name)), as_limit(gate.get(limit_name))
-    mean, threshold = found["mean_plcc"]
-    own, lowest = found["this_seed_loso_plcc"]
-    between, limit = found["plcc_spread"]
+    mean, threshold = found[NAMES.mean]
+    own, lowest = found[NAMES.own]
+    between, limit = found[NAMES.spread]
     if mean is None or threshold is None:
         return None
     holds = [reaches(mean, threshold)]
-    holds += [reaches(own, lowest)] if "per_seed_min_threshold" in gate else []
-    holds += [reaches(limit, between)] if "plcc_spread_max" in gate else []
+    holds += [reaches(own, lowest)] if NAMES.own_least in gate else []
+    holds += [reaches(limit, between)] if NAMES.most in gate else []
     values = {} if own is None else {"this_seed": own}
     return Evaluation(
         threshold, mean, values, len(values), lowest, between, limit, _all_hold(document, holds)
@@ -181,11 +182,11 @@ def _evaluate_sidecar(document: Document, gate: Mapping[str, Any]) -> Evaluation
 def _evaluate_folds(document: Document) -> Iterator[Evaluation]:
     """Yield the evaluations of flat records, at the top of a sidecar and under `training`."""
     for record in RECORDS:
-        found, limit = recorded_at(document, record, "ship_gate_mean_plcc")
+        found, limit = recorded_at(document, record, NAMES.flat_threshold)
         threshold = least(limit)
         mean = mean_of_folds(document, record)
         if mean is None:
-            mean = correlation(recorded_at(document, record, "loso_mean_plcc")[1])
+            mean = correlation(recorded_at(document, record, NAMES.flat_mean)[1])
         if not found or threshold is None or mean is None:
             continue
         values = plcc_of_folds(document, record)
@@ -229,9 +230,9 @@ def no_evidence(document: Document) -> Iterator[str]:
             yield f"`{name}` is {limit:g}, which limits nothing"
     if number(gate.get(_SPREAD)) is not None and spread(gate[_SPREAD]) is None:
         yield f"`{_SPREAD}` is {number(gate[_SPREAD]):g}, which cannot be a spread"
-    per_seed = gate.get("per_seed_plccs")
+    per_seed = gate.get(NAMES.values)
     if per_seed is not None and not (isinstance(per_seed, dict) and per_seed):
-        yield "`per_seed_plccs` has no values"
+        yield f"`{NAMES.values}` has no values"
     for where in OUTCOMES:
         word = document.text_at(*where) if where[0] in document.value else None
         if word is not None and word not in PASSED:
@@ -254,7 +255,7 @@ def stated_outcomes(document: Document) -> Sequence[tuple[Place, bool]]:
 def mean_of_folds(document: Document, record: Place) -> float | None:
     """Return the mean correlation of the folds, or None if any is missing."""
     _, folds = folds_at(document, record)
-    known = [v for v in measures_of(folds).get("plcc", []) if v is not None]
+    known = [v for v in measures_of(folds).get(NAMES.fold, []) if v is not None]
     if not known or len(known) < len(folds):
         return None
     return math.fsum(known) / len(known)
@@ -265,7 +266,7 @@ def plcc_of_folds(document: Document, record: Place) -> Mapping[str, float]:
     _, folds = folds_at(document, record)
     found: dict[str, float] = {}
     for place, fold in enumerate(folds):
-        value = correlation(fold.get("plcc")) if isinstance(fold, dict) else None
+        value = correlation(fold.get(NAMES.fold)) if isinstance(fold, dict) else None
         if value is not None:
             names = (fold.get(key) for key in _NAMES)
             name = next((n for n in names if isinstance(n, str) and n), str(place))
@@ -284,7 +285,7 @@ def recorded_at(document: Document, record: Place, name: str) -> tuple[bool, Any
 def folds_at(document: Document, record: Place) -> tuple[Place | None, Sequence[Any]]:
     """Return the place of the folds in a record, or else in another record, and the folds."""
     for place in (record, *RECORDS):
-        at = (*place, "loso_folds")
+        at = (*place, NAMES.folds)
         found = document.get(*at)
         if found is not None:
             return at, found if isinstance(found, list) else []

@@ -343,8 +343,9 @@ def _gate_of_its_own(sidecar: Sidecar) -> Iterator[Obstacle]:
             f"its sidecar {sidecar.path} records no gate that was passed, so nothing shows that "
             "the model was evaluated",
             'Run the gate and record it in the sidecar: "gate": {"verdict": …, the numbers and '
-            "their thresholds}; for another metric, declare a [[gate]]. A model that was not trained "
-            'in this repository needs no gate: declare its "origin": {"source": …, "license": …}.',
+            "their thresholds}. For another metric, declare a [[gate]]. A model that was not "
+            "trained in this repository needs no gate: "
+            'declare its "origin": {"source": …, "license": …}.',
             sidecar.path,
             ("SID419",),
         )

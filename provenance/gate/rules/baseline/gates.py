@@ -8,6 +8,7 @@ from typing import Final
 
 from provenance.artifacts.ensemble import Documents, GateVerdict
 from provenance.config.gates import BUILT_IN, EVERY_ROW, PLCC, Direction, Gate, Gates, plain
+from provenance.config.gates import PLCC_NAMES as NAMES
 from provenance.evidence.ensembles import Outline, outlines
 from provenance.evidence.evaluation import Evaluation, evaluate
 from provenance.evidence.evidence import BaselineEvidence
@@ -250,7 +251,7 @@ def _looser_records(then: GateVerdict, now: GateVerdict) -> Iterator[tuple[tuple
     if was is None or found is None:
         return
     for name, limit, former in _limits(found, was):
-        is_upper = name == "plcc_spread_max"
+        is_upper = name == NAMES.most
         if former is not None and (
             limit is None or (limit > former if is_upper else limit < former)
         ):
@@ -258,6 +259,6 @@ def _looser_records(then: GateVerdict, now: GateVerdict) -> Iterator[tuple[tuple
 
 
 def _limits(now: Evaluation, then: Evaluation) -> Iterator[tuple[str, float | None, float | None]]:
-    yield "mean_plcc_threshold", now.threshold, then.threshold
-    yield "per_seed_min", now.member_limit, then.member_limit
-    yield "plcc_spread_max", now.spread_limit, then.spread_limit
+    yield NAMES.threshold, now.threshold, then.threshold
+    yield NAMES.least, now.member_limit, then.member_limit
+    yield NAMES.most, now.spread_limit, then.spread_limit

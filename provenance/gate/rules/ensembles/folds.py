@@ -13,13 +13,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from provenance.artifacts.sidecar import Document
+from provenance.config.gates import PLCC_NAMES as NAMES
 from provenance.evidence.evaluation import RECORDS, folds_at, measures_of, record_at
 from provenance.evidence.recorded import close, number, same, unit
 from provenance.gate.rules.base import shown
 from provenance.gate.rules.forms import Place
 
 _STATISTIC: Final = re.compile(r"loso_(mean|min|max|std)_([a-z0-9_]{1,20})")
-_LIMIT: Final = "ship_gate_mean_plcc"
+_LIMIT: Final = NAMES.flat_threshold
 _BEGIN: Final = ("loso_", _LIMIT[:5])
 
 
@@ -74,7 +75,7 @@ def _no_numbers(document: Document, recorded: _Recorded) -> Iterator[tuple[Place
 
 
 def _not_of_the_folds(document: Document, recorded: _Recorded) -> Iterator[tuple[Place, str]]:
-    if not any("loso_folds" in members for members in recorded.values()):
+    if not any(NAMES.folds in members for members in recorded.values()):
         return
     for record, members in recorded.items():
         at, folds = folds_at(document, record)

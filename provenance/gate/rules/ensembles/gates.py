@@ -9,6 +9,7 @@ from typing import Any
 from provenance.artifacts.digest import is_sha256, sha256_of
 from provenance.artifacts.ensemble import GateVerdict, is_gate_verdict
 from provenance.artifacts.sidecar import Document, Sidecar
+from provenance.config.gates import PLCC_NAMES as NAMES
 from provenance.evidence.ensembles import Ensemble, current_sidecar, outlines
 from provenance.evidence.evaluation import OUTCOMES
 from provenance.evidence.rows import RowEvidence
@@ -138,7 +139,7 @@ class VerdictDisagrees(EnsembleRule):
             )
             yield self.at(verdict, ("ensemble_id",), says, help, ensemble=ensemble)
         for says in seeds_of_another(ensemble, verdict):
-            yield self.at(verdict, ("gate", "per_seed_plccs"), says, help, ensemble=ensemble)
+            yield self.at(verdict, ("gate", NAMES.values), says, help, ensemble=ensemble)
 
 
 class CorpusDiffers(EnsembleRule):

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from provenance.artifacts.ensemble import GateVerdict
 from provenance.artifacts.sidecar import Document, Sidecar
+from provenance.config.gates import PLCC_NAMES as NAMES
 from provenance.evidence.ensembles import Ensemble, current_sidecar
 from provenance.evidence.recorded import number, same
 from provenance.frozen import dataclass
@@ -22,18 +23,18 @@ _REPEATED: Final[tuple[tuple[Place, Place], ...]] = (
     (("verdict",), ("verdict",)),
     (("gate", "passed"), ("gate", "passed")),
     (("gate_passed",), ("gate", "passed")),
-    (("gate", "mean_plcc"), ("gate", "mean_plcc")),
-    (("loso_mean_plcc",), ("gate", "mean_plcc")),
-    (("gate", "mean_plcc_threshold"), ("gate", "mean_plcc_threshold")),
-    (("gate", "per_seed_min_threshold"), ("gate", "per_seed_min")),
-    (("gate", "plcc_spread"), ("gate", "plcc_spread")),
-    (("gate", "plcc_spread_max"), ("gate", "plcc_spread_max")),
+    (("gate", NAMES.mean), ("gate", NAMES.mean)),
+    ((NAMES.flat_mean,), ("gate", NAMES.mean)),
+    (("gate", NAMES.threshold), ("gate", NAMES.threshold)),
+    (("gate", NAMES.own_least), ("gate", NAMES.least)),
+    (("gate", NAMES.spread), ("gate", NAMES.spread)),
+    (("gate", NAMES.most), ("gate", NAMES.most)),
 )
 """The fields that a sidecar or a manifest may repeat, each with its path in the verdict file."""
 
-_OWN_MEAN: Final = ("loso_mean_plcc",)
-_OWN_NUMBER: Final = ("gate", "this_seed_loso_plcc")
-_NUMBERS: Final = ("gate", "per_seed_plccs")
+_OWN_MEAN: Final = (NAMES.flat_mean,)
+_OWN_NUMBER: Final = ("gate", NAMES.own)
+_NUMBERS: Final = ("gate", NAMES.values)
 
 
 @dataclass(frozen=True)

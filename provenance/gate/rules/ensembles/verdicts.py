@@ -14,6 +14,7 @@ from typing import Any, Final
 from provenance.artifacts.ensemble import GateVerdict, Manifest
 from provenance.artifacts.forms import FLAG, OBJECT, STRING
 from provenance.artifacts.sidecar import Document, once
+from provenance.config.gates import PLCC_NAMES as NAMES
 from provenance.evidence.evaluation import (
     CONDITIONS,
     FLAGS,
@@ -58,15 +59,15 @@ def wrong_verdict(verdict: GateVerdict, by_configuration: bool = False) -> Seque
 
 
 def _wrong_verdict(verdict: GateVerdict, *, by_configuration: bool) -> Iterator[Named]:
-    per_seed = verdict.get("gate", "per_seed_plccs")
+    per_seed = verdict.get("gate", NAMES.values)
     if not isinstance(per_seed, dict) or not per_seed:
         if verdict.verdict != HOLD and not by_configuration:  # HOLD needs no evidence
-            says = f"the verdict is {shown(verdict.verdict)}, but it has no `per_seed_plccs`"
+            says = f"the verdict is {shown(verdict.verdict)}, but it has no `{NAMES.values}`"
             yield ("verdict",), says
         return
     seeds = verdict.value.get("seeds")
     if seeds is not None and _texts(seeds) != sorted(per_seed):
-        says = f"`seeds` is {shown(seeds)}, but `per_seed_plccs` has {_listed(per_seed)}"
+        says = f"`seeds` is {shown(seeds)}, but `{NAMES.values}` has {_listed(per_seed)}"
         yield ("seeds",), says
     yield from _wrong_numbers(verdict.value["gate"], per_seed, verdict.verdict, ("verdict",))
 
@@ -83,7 +84,7 @@ def wrong_gate(document: Document) -> Sequence[Named]:
     wrong_forms = tuple((place, message) for place, message, _ in misfits(document, _FORMS))
     if wrong_forms:
         return wrong_forms
-    per_seed = document.get("gate", "per_seed_plccs")
+    per_seed = document.get("gate", NAMES.values)
     if isinstance(per_seed, dict) and per_seed:
         where = next((w for w in OUTCOMES if document.text_at(*w) is not None), OUTCOMES[0])
         word = document.text_at(*where)
@@ -134,7 +135,7 @@ def _failed_conditions(document: Document, gate: Mapping[str, Any]) -> Iterator[
             continue
         if name not in gate and isinstance(document, Manifest):
             continue  # a manifest does not describe a single seed
-        spread = name == "plcc_spread"
+        spread = name == NAMES.spread
         value = number(gate.get(name)) if spread else correlation(gate.get(name))
         limit = number(gate.get(limit_name))
         if value is None or limit is None:
@@ -145,17 +146,17 @@ def _failed_conditions(document: Document, gate: Mapping[str, Any]) -> Iterator[
 
 def _below_ship_gate(document: Document, record: Place) -> str | None:
     """Return why the mean is below the ship gate, or None if it is not or no ship gate is set."""
-    found, limit = recorded_at(document, record, "ship_gate_mean_plcc")
+    found, limit = recorded_at(document, record, NAMES.flat_threshold)
     if not found:
         return None
     name, mean = "the mean of its folds", mean_of_folds(document, record)
     if mean is None:
-        name, mean = "`loso_mean_plcc`", recorded_at(document, record, "loso_mean_plcc")[1]
+        name, mean = f"`{NAMES.flat_mean}`", recorded_at(document, record, NAMES.flat_mean)[1]
     value, least = correlation(mean), number(limit)
     if value is None or least is None:
-        return f"{name} or `ship_gate_mean_plcc` is not a number"
+        return f"{name} or `{NAMES.flat_threshold}` is not a number"
     if reaches(value, least) is False:
-        return f"{name} {value!r} fails `ship_gate_mean_plcc` {least!r}"
+        return f"{name} {value!r} fails `{NAMES.flat_threshold}` {least!r}"
     return None
 
 
@@ -211,18 +212,18 @@ def _wrong_numbers(
     if None not in by_seed.values():
         mean, spread = math.fsum(values) / len(values), max(values) - min(values)
         slack = max(map(unit, values))
-        for name, value, give in (("mean_plcc", mean, slack), ("plcc_spread", spread, 2 * slack)):
+        for name, value, give in ((NAMES.mean, mean, slack), (NAMES.spread, spread, 2 * slack)):
             found = gate.get(name)
             if found is not None and not close(found, value, give):
                 yield ("gate", name), f"`{name}` is {shown(found)}, but its numbers give {value!r}"
-    lowest = number(gate.get("per_seed_min"))
+    lowest = number(gate.get(NAMES.least))
     failing = sorted(
         seed for seed, v in by_seed.items() if v is None or lowest is None or v < lowest
     )
-    listed = gate.get("failing_seeds")
+    listed = gate.get(NAMES.failing)
     if lowest is not None and listed is not None and _texts(listed) != failing:
-        says = f"`failing_seeds` is {shown(listed)}, but its numbers give {_listed(failing)}"
-        yield ("gate", "failing_seeds"), says
+        says = f"`{NAMES.failing}` is {shown(listed)}, but its numbers give {_listed(failing)}"
+        yield ("gate", NAMES.failing), says
     holds, certain = _no_correlations(per_seed, by_seed), True
     below = [seed for seed in failing if by_seed[seed] is not None]
     for condition in _conditions(gate, mean, spread, failing, below):
@@ -277,15 +278,15 @@ def _conditions(
     failing: Sequence[str],
     below: Sequence[str],
 ) -> tuple[_Condition, ...]:
-    names = ("mean_plcc_threshold", "per_seed_min", "plcc_spread_max")
+    names = (NAMES.threshold, NAMES.least, NAMES.most)
     least, lowest, most = (number(gate.get(name)) for name in names)
     all_known = mean is not None
     each = f"{'each of the seeds' if below[1:] else 'seed'} {', '.join(below)}" if below else ""
     return (
-        _Condition("mean_plcc_pass", "the mean", names[0], least, all_known, reaches(mean, least)),
-        _Condition("per_seed_pass", each, names[1], lowest, True, not failing),
+        _Condition(NAMES.mean_holds, "the mean", names[0], least, all_known, reaches(mean, least)),
+        _Condition(NAMES.least_holds, each, names[1], lowest, True, not failing),
         _Condition(
-            "plcc_spread_pass", "the spread", names[2], most, all_known, reaches(most, spread)
+            NAMES.spread_holds, "the spread", names[2], most, all_known, reaches(most, spread)
         ),
     )
 
