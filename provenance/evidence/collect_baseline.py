@@ -14,10 +14,11 @@ from provenance.artifacts.baseline import Source
 from provenance.artifacts.digest import is_sha256
 from provenance.artifacts.documents.strict_json import JsonError, decode, parse_object
 from provenance.artifacts.paths import FileError, PointerError, Tree
-from provenance.artifacts.sidecar import sidecar_of
+from provenance.artifacts.sidecar import Sidecar, sidecar_of
 from provenance.config import Config, Gates
 from provenance.evidence.baseline import Baseline
-from provenance.evidence.evidence import BaselineEvidence, LostFiles
+from provenance.evidence.evaluation import looser_limits
+from provenance.evidence.evidence import BaselineEvidence, LooserRecord, LostFiles
 from provenance.evidence.gates import selects
 from provenance.evidence.policy import policy_changes
 from provenance.evidence.registry_diff import Comparison, changed_digests
@@ -73,6 +74,9 @@ def collect_baseline(
         },
         lost=dict(_lost_files(root, registry, baseline, comparison)) if wanted is None else {},
         policy=policy_changes(baseline, config),
+        records=tuple(_records(root, registry, baseline, comparison, config))
+        if wanted is None
+        else (),
         note=baseline.note,
         gates=gates,
     )
@@ -161,6 +165,46 @@ def _is_here(root: Tree, path: str, declared: object) -> bool:
             return digest.of_stream(stream).sha256 == declared
     except (FileError, OSError):
         return False
+
+
+def _records(
+    root: Tree, registry: Registry, baseline: Baseline, comparison: Comparison, config: Config
+) -> Iterator[LooserRecord]:
+    """Yield the sidecars of single models that record looser limits than before.
+
+    These are the sidecars of production models to which no gate of the configuration applies.
+    """
+    for row in registry.rows:
+        was = comparison.was(row)
+        if was is None or not (row.claims_production and was.claims_production):
+            continue
+        before, after = _sidecar_name(baseline.registry, was), _sidecar_name(registry, row)
+        if before is None or after is None or config.gates.of_row(row.label):
+            continue
+        path = registry.absolute(after)
+        try:
+            then = baseline.source.read(baseline.registry.absolute(before), limits.DOCUMENT)
+            now = root.read(path, limits.DOCUMENT)
+            if then == now:
+                continue
+            former, present = _sidecar(path, then), _sidecar(path, now)
+        except (FileError, JsonError):
+            continue  # the rules about sidecars report it
+        if present.text_at("ensemble_id") is None:
+            for where, limit, former_limit in looser_limits(former, present):
+                position = present.locate(*where)
+                yield LooserRecord(row.label, path, where[-1], limit, former_limit, position)
+
+
+def _sidecar_name(registry: Registry, row: Row) -> str | None:
+    """Return the name of the sidecar of a row. A mapped row has one only if it is mapped."""
+    if registry.mapping_of(row).is_mapped:
+        return row.text("sidecar")
+    return None if row.onnx is None else sidecar_of(row.onnx)
+
+
+def _sidecar(path: str, data: bytes) -> Sidecar:
+    return Sidecar(path, digest.of_bytes(data), decode(data), parse_object(data))
 
 
 def _documents(

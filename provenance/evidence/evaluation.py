@@ -215,6 +215,40 @@ def first_values(values: Mapping[str, float]) -> Mapping[str, float]:
     return {name[:_MAX_NAME]: values[name] for name in sorted(values)[:MAX_VALUES]}
 
 
+LIMITS: Final[Mapping[str, Sequence[Place]]] = {
+    "threshold": (
+        ("gate", NAMES.threshold),
+        *((*record, NAMES.flat_threshold) for record in RECORDS),
+    ),
+    "member_limit": (("gate", NAMES.least), ("gate", NAMES.own_least)),
+    "spread_limit": (("gate", NAMES.most),),
+}
+"""The limits of an evaluation, by attribute, and the places where a document may record each."""
+
+
+def looser_limits(
+    then: Document, now: Document
+) -> Sequence[tuple[Place, float | None, float | None]]:
+    """Return the limits in a document that are looser than in its former state.
+
+    Each has its place, its present and its former value. A limit that is missing is looser than any
+    other. The result is empty if one of the two has no evaluation by the built-in gate.
+    """
+    was, found = evaluate(then), evaluate(now)
+    if was is None or found is None:
+        return ()
+    looser = []
+    for name, places in LIMITS.items():
+        former, limit = getattr(was, name), getattr(found, name)
+        if former is None or limit == former:
+            continue
+        is_upper = name == "spread_limit"
+        if limit is None or (limit > former if is_upper else limit < former):
+            known = (place for place in places if now.get(*place) is not None)
+            looser.append((next(known, places[0]), limit, former))
+    return tuple(looser)
+
+
 def no_evidence(document: Document) -> Iterator[str]:
     """Yield why a gate is not evidence: limits that every model passes, and unreadable values.
 

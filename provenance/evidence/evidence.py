@@ -56,6 +56,27 @@ class LostFiles:
     absent: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class LooserRecord:
+    """A limit in a sidecar that is looser than at the baseline.
+
+    Attributes:
+        row: The label of the row.
+        path: The path of the sidecar.
+        name: The name of the limit.
+        now: The limit, or None if it is missing.
+        then: The former limit.
+        position: The position of the limit, or of the sidecar.
+    """
+
+    row: str
+    path: str
+    name: str
+    now: float | None
+    then: float | None
+    position: Position
+
+
 @dataclass(frozen=True)
 class BaselineEvidence:
     """The baseline that the present registry is compared with.
@@ -68,6 +89,7 @@ class BaselineEvidence:
         place: The folder that the paths of the former registry are relative to.
         documents: The ensemble manifests and gate verdicts of the baseline that no longer exist.
         verdicts: The former gate verdicts at paths that still exist, by path.
+        records: The limits in sidecars of single models that are looser than before.
         lost: The files of each lost row, by its label.
         policy: The changes of the configuration since the baseline.
         note: Why the configuration of the baseline was not used, or None if it was.
@@ -87,6 +109,7 @@ class BaselineEvidence:
     taken: Mapping[int, FormerRow] = field(default_factory=dict)
     gates: Gates | None = None
     verdicts: Mapping[str, ensemble.GateVerdict] = field(default_factory=dict)
+    records: tuple[LooserRecord, ...] = ()
 
     def former(self, row: RowEvidence) -> FormerRow | None:
         """Return the former state of a row, or None if it is new."""

@@ -573,6 +573,55 @@ def test_a_recorded_limit_since_the_baseline(
     assert all(f.path == f"model/{FILE}" and f.position is not None for f in found)
 
 
+def test_a_limit_in_a_renamed_verdict(tmp_path: Path, ensemble: Repository) -> None:
+    former = copied(ensemble.save(), tmp_path / "former")
+    value = json.loads(ensemble.path(FILE).read_text("utf-8"))
+    value["gate"] |= {"plcc_spread_max": 0.5}
+    ensemble.path(FILE).unlink()
+    ensemble.write("ens_PROMOTE.json", value)
+    report = check(load_config(ensemble.root), baseline=str(former.root))
+    assert [f.path for f in loosened(report)] == ["model/ens_PROMOTE.json"]
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "gates", "expected"),
+    [
+        ({"ship_gate_mean_plcc": 0.95}, {"ship_gate_mean_plcc": 0.96}, [], ""),
+        ({"ship_gate_mean_plcc": 0.95}, {"ship_gate_mean_plcc": 0.9}, [],
+         "`ship_gate_mean_plcc` is 0.9; @ has 0.95"),
+        ({"ship_gate_mean_plcc": 0.95}, {"training": {"ship_gate_mean_plcc": 0.9}}, [],
+         "`ship_gate_mean_plcc` is 0.9; @ has 0.95"),
+        ({"ship_gate_mean_plcc": 0.95}, {"training": {"ship_gate_mean_plcc": 0.95}}, [], ""),
+        ({"ship_gate_mean_plcc": 0.95},
+         {"gate": {"mean_plcc": 0.99, "mean_plcc_threshold": 0.9, "passed": True}}, [],
+         "`mean_plcc_threshold` is 0.9; @ has 0.95"),
+        ({"ship_gate_mean_plcc": 0.95}, {"ship_gate_mean_plcc": 0.9},
+         [PLCC | {"sidecar": "$.loso_mean_plcc"}], ""),  # the limit of the configuration counts
+    ],
+)  # fmt: skip
+def test_a_limit_in_a_sidecar_since_the_baseline(
+    tmp_path: Path,
+    repository: Repository,
+    then: dict[str, Any],
+    now: dict[str, Any],
+    gates: list[dict[str, Any]],
+    expected: str,
+) -> None:
+    row, record = repository.rows[0], {"gate_passed": True, "loso_mean_plcc": 0.99}
+    repository.add_sidecar(row, **record, **then)
+    repository.trust = toml(*gates)
+    former = copied(repository.save(), tmp_path / "former")
+    repository.add_sidecar(row, **record, **now)
+    report = check(load_config(repository.root), baseline=str(former.root))
+    found = loosened(report)
+    assert [(f.row, f.message) for f in found] == (
+        [("m", expected.replace("@", str(former.root)))] if expected else []
+    )
+    repository.defer("BAS816", ["m"])
+    report = check(load_config(repository.save().root), baseline=str(former.root))
+    assert codes(report) == ([] if expected else ["DEF901"])
+
+
 MAPPED = """[registry]
 path = "index.json"
 rows = "$.nets.*"

@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from provenance.artifacts.ensemble import Documents, GateVerdict
+from provenance.artifacts.ensemble import Documents
 from provenance.config.gates import BUILT_IN, EVERY_ROW, PLCC, Direction, Gate, Gates, plain
-from provenance.config.gates import PLCC_NAMES as NAMES
 from provenance.evidence.ensembles import Outline, outlines
-from provenance.evidence.evaluation import Evaluation, evaluate
+from provenance.evidence.evaluation import evaluate, looser_limits
 from provenance.evidence.evidence import BaselineEvidence
 from provenance.frozen import dataclass
 from provenance.gate.finding import Finding
@@ -33,7 +32,8 @@ class GateLoosened(BaselineRule):
     - a limit that was loosened or removed, and another `direction`,
     - a path that was changed or removed,
     - a `[[gate]]` that is looser than the built-in gate that it replaces for a row or an ensemble,
-    - a gate verdict that records looser limits than before, where the built-in gate decides.
+    - a gate verdict or the sidecar of a production model that records looser limits than before,
+      where the built-in gate decides.
 
     The order of the tables does not matter, and neither does a stricter limit or an added path.
 
@@ -46,7 +46,8 @@ class GateLoosened(BaselineRule):
 
     ## How to fix
     Put the former value back. If the change is intended, declare it with a `[[deferral]]` that has
-    the path of the configuration (or of the gate verdict) in `rows`, and refer to the decision.
+    the path of the configuration in `rows`, and refer to the decision. For a recorded limit, `rows`
+    has the path of the gate verdict, or the id of the row.
     """
 
     code = "BAS816"
@@ -63,7 +64,8 @@ class GateLoosened(BaselineRule):
         if baseline.gates is None:
             return
         for key, gate, message in loosened(baseline.gates, case.config.gates):
-            yield self._changed(case, baseline, gate, key, message)
+            help = "Put the former value back."
+            yield self._changed(case, baseline, gate, key, message, help)
         replaced: dict[Gate, list[str]] = {}
         for name, gates in _newly_gated(case, baseline, ensembles):
             if all(any(_looser_than_built_in(gate)) for gate in gates):
@@ -71,7 +73,10 @@ class GateLoosened(BaselineRule):
         for gate, names in replaced.items():
             key, message = next(_looser_than_built_in(gate))
             says = f"{gate.name} replaces {PLCC.name} for {some(names, 5)}, but {message}"
-            yield self._changed(case, baseline, gate, key, says)
+            help = (
+                f"Add a gate by {PLCC.metric} that is as strict, or change the `rows` of this one."
+            )
+            yield self._changed(case, baseline, gate, key, says, help)
 
     def _changed(
         self,
@@ -80,12 +85,13 @@ class GateLoosened(BaselineRule):
         gate: Gate | None,
         key: str | None,
         message: str,
+        help: str,
     ) -> Finding:
         path = case.config.path
         index = None if gate is None else gate.index
         return self.finding(
             message.replace(_BASELINE, baseline.name),
-            f"Put the former value back. {self.declare(path, 'the gate was changed')}",
+            f"{help} {self.declare(path, 'the gate was changed')}",
             path=path,
             position=case.config.gate_position(index, key),
         )
@@ -93,22 +99,32 @@ class GateLoosened(BaselineRule):
     def _recorded(
         self, case: Case, baseline: BaselineEvidence, ensembles: Sequence[Outline]
     ) -> Iterator[Finding]:
-        """Yield the looser limits in gate verdicts to which the built-in gate applies."""
+        """Yield the looser limits in documents to which the built-in gate applies."""
+        known = _former_verdicts(baseline)
         for outline in ensembles:
             if case.config.gates.of_ensemble(outline.names):
                 continue
             for verdict in outline.verdicts:
-                then = baseline.verdicts.get(verdict.path)
-                loosened = [] if then is None else list(_looser_records(then, verdict))
-                if loosened:
-                    where, message = loosened[0]
+                then = baseline.verdicts.get(verdict.path) or known.verdict_on(outline.name)
+                for where, limit, former in looser_limits(then, verdict) if then else ():
                     yield self.at(
                         verdict,
                         where,
-                        message.replace(_BASELINE, baseline.name),
-                        f"Put the former limit back, and run the gate again. "
-                        f"{self.declare(verdict.path, 'the limit was changed')}",
+                        _both(where[-1], limit, former).replace(_BASELINE, baseline.name),
+                        self._put_limit_back(verdict.path),
                     )
+        for record in baseline.records:
+            yield self.finding(
+                _both(record.name, record.now, record.then).replace(_BASELINE, baseline.name),
+                self._put_limit_back(record.row),
+                path=record.path,
+                row=record.row,
+                position=record.position,
+            )
+
+    def _put_limit_back(self, subject: str) -> str:
+        declare = self.declare(subject, "the limit was changed")
+        return f"Put the former limit back, and run the gate again. {declare}"
 
 
 _BASELINE: Final = "\0"
@@ -186,8 +202,9 @@ def _is_looser(gate: Gate, limit: float, former: float) -> bool:
     return limit < former if gate.direction is Direction.HIGHER else limit > former
 
 
-def _both(key: str, now: float | None, then: float) -> str:
-    return f"`{key}` is {'missing' if now is None else plain(now)}; {_BASELINE} has {plain(then)}"
+def _both(key: str, now: float | None, then: float | None) -> str:
+    found, former = ("missing" if value is None else plain(value) for value in (now, then))
+    return f"`{key}` is {found}; {_BASELINE} has {former}"
 
 
 def _covers(entry: str, former: str) -> bool:
@@ -206,6 +223,10 @@ def _gate_of(entry: str) -> Gate:
     return PLCC.only(entry)
 
 
+def _former_verdicts(baseline: BaselineEvidence) -> Documents:
+    return Documents((*baseline.documents, *baseline.verdicts.values()))
+
+
 def _newly_gated(
     case: Case, baseline: BaselineEvidence, ensembles: Sequence[Outline]
 ) -> Iterator[tuple[str, tuple[Gate, ...]]]:
@@ -217,7 +238,7 @@ def _newly_gated(
     if then is None or not now.declared:
         return
     production = {row.text("id") for row in baseline.comparison.then.rows if row.claims_production}
-    records = Documents((*baseline.documents, *baseline.verdicts.values()))
+    records = _former_verdicts(baseline)
     for outline in ensembles:
         names = outline.names
         labels = [row.label for _, _, row in outline.members if row is not None]
@@ -243,22 +264,3 @@ def _looser_than_built_in(gate: Gate) -> Iterator[tuple[str | None, str]]:
     elif _is_looser(gate, gate.threshold, built_in.threshold):
         says = f"its `threshold` is {plain(gate.threshold)}, not {plain(built_in.threshold)}"
         yield "threshold", says
-
-
-def _looser_records(then: GateVerdict, now: GateVerdict) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Yield the limits in a verdict file that are looser than those in the former one."""
-    was, found = evaluate(then), evaluate(now)
-    if was is None or found is None:
-        return
-    for name, limit, former in _limits(found, was):
-        is_upper = name == NAMES.most
-        if former is not None and (
-            limit is None or (limit > former if is_upper else limit < former)
-        ):
-            yield ("gate", name), _both(name, limit, former)
-
-
-def _limits(now: Evaluation, then: Evaluation) -> Iterator[tuple[str, float | None, float | None]]:
-    yield NAMES.threshold, now.threshold, then.threshold
-    yield NAMES.least, now.member_limit, then.member_limit
-    yield NAMES.most, now.spread_limit, then.spread_limit
