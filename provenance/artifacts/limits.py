@@ -35,8 +35,11 @@ DEFERRALS = 10_000
 PATTERNS = 500
 """Patterns among the `rows` of all deferrals: each is matched against every row."""
 
-GATES = 50
-"""Gates of a configuration: the paths of each are followed in every document that it applies to."""
+GATES = 200
+"""Gates of a configuration."""
+
+GATE_VALUES = 1_000_000
+"""Values of one document that the paths of all gates visit together: a second."""
 
 TRUST_ENTRIES = 500
 """Trust entries of a configuration: each signature is compared with all of them."""

@@ -10,7 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import TypeVar
+from itertools import islice
+from typing import Final, TypeVar
 
 from provenance.artifacts import limits
 from provenance.artifacts.documents.strict_json import JsonPath
@@ -26,7 +27,7 @@ from provenance.evidence.evaluation import (
 )
 from provenance.evidence.recorded import number, reaches
 from provenance.frozen import dataclass
-from provenance.registry.json_path import Names, Node, Path
+from provenance.registry.json_path import Names, Node, Path, Step
 
 _Number = TypeVar("_Number", float, Decimal)
 
@@ -69,7 +70,8 @@ class GateResult:
 @once
 def of_model(sidecar: Document, gates: tuple[Gate, ...]) -> tuple[GateResult, ...]:
     """Evaluate the gates of a single model on its sidecar."""
-    return tuple(_of_model(sidecar, gate) for gate in gates if gate.sidecar is not None)
+    work = _Work()
+    return tuple(_of_model(sidecar, gate, work) for gate in gates if gate.sidecar is not None)
 
 
 @once
@@ -77,7 +79,8 @@ def of_ensemble(
     verdict: GateVerdict, manifest: Manifest, gates: tuple[Gate, ...]
 ) -> tuple[GateResult, ...]:
     """Evaluate the gates of an ensemble on its verdict file."""
-    return tuple(_of_ensemble(verdict, manifest, gate) for gate in gates if gate.of_ensembles)
+    work = _Work()
+    return tuple(_of_ensemble(verdict, manifest, gate, work) for gate in gates if gate.of_ensembles)
 
 
 def selects(gates: Sequence[Gate], value: Mapping[str, object]) -> bool:
@@ -85,33 +88,66 @@ def selects(gates: Sequence[Gate], value: Mapping[str, object]) -> bool:
 
     Only such an object is a gate verdict without a `verdict` and a `gate` of its own.
     """
-    root = Node((), value)
+    work = _Work()
     paths = (path for gate in gates for path in (gate.verdict, gate.members) if path is not None)
     return any(
         number(node.value) is not None
         for path in dict.fromkeys(paths)
-        for node in path.select(root)[: limits.MEMBERS]
+        for node in work.select(path, value, limits.MEMBERS) or ()
     )
 
 
-def _of_model(sidecar: Document, gate: Gate) -> GateResult:
+class _Work:
+    """Follows paths in one document, and stops if they visit too many values together."""
+
+    def __init__(self) -> None:
+        self._left = limits.GATE_VALUES
+
+    def select(self, path: Path, value: Mapping[str, object], most: int) -> list[Node] | None:
+        """Return the first `most` nodes that a path selects, or None if that is too much work."""
+        try:
+            return list(islice(self._below(path.steps, Node((), value)), most))
+        except _TooMuchError:
+            return None
+
+    def _below(self, steps: Sequence[Step], node: Node) -> Iterator[Node]:
+        if not steps:
+            yield node
+            return
+        first, *others = steps
+        is_container = isinstance(node.value, (dict, list))
+        self._left -= 1 if isinstance(first, Names) or not is_container else len(node.value)
+        if self._left < 0:
+            raise _TooMuchError
+        for child in first.below(node):
+            yield from self._below(others, child)
+
+
+class _TooMuchError(Exception):
+    """The paths visit more than `limits.GATE_VALUES` values."""
+
+
+_TOO_MUCH: Final = f"the gates visit more than {limits.GATE_VALUES:,} values of the document"
+
+
+def _of_model(sidecar: Document, gate: Gate, work: _Work) -> GateResult:
     assert gate.sidecar is not None
-    found = _single(sidecar, gate.sidecar)
+    found = _single(sidecar, gate.sidecar, work)
     if isinstance(found, Fault):
         return GateResult(gate, None, (found,))
     where, value = found
     return _concluded(sidecar, gate, where, value, {})
 
 
-def _of_ensemble(verdict: GateVerdict, manifest: Manifest, gate: Gate) -> GateResult:
+def _of_ensemble(verdict: GateVerdict, manifest: Manifest, gate: Gate, work: _Work) -> GateResult:
     values: dict[str, float] = {}
     missing: list[Fault] = []
     if gate.members is not None:
-        missing += _members(verdict, manifest, gate.members, values)
+        missing += _members(verdict, manifest, gate.members, values, work)
     where: JsonPath = () if gate.members is None else _place(gate.members)
     value = None
     if gate.verdict is not None:
-        found = _single(verdict, gate.verdict)
+        found = _single(verdict, gate.verdict, work)
         if isinstance(found, Fault):
             missing.append(found)
         else:
@@ -216,11 +252,13 @@ def _is_within(gate: Gate, value: _Number, limit: _Number) -> bool:
     return value >= limit if gate.direction is Direction.HIGHER else value <= limit
 
 
-def _single(document: Document, path: Path) -> tuple[JsonPath, float] | Fault:
+def _single(document: Document, path: Path, work: _Work) -> tuple[JsonPath, float] | Fault:
     """Return the number that a path selects and where it is, or why there is no such number."""
-    nodes = path.select(Node((), document.value))
+    nodes = work.select(path, document.value, 2)
+    if nodes is None:
+        return Fault((), _TOO_MUCH)
     if len(nodes) > 1:
-        says = f"`{path.text}` selects {len(nodes):,} values, expected a single number"
+        says = f"`{path.text}` selects several values, expected a single number"
         return Fault(nodes[1].location, says)
     if not nodes:
         return Fault(_place(path), f"`{path.text}` selects nothing, expected a number")
@@ -232,12 +270,19 @@ def _single(document: Document, path: Path) -> tuple[JsonPath, float] | Fault:
 
 
 def _members(
-    verdict: GateVerdict, manifest: Manifest, path: Path, values: dict[str, float]
+    verdict: GateVerdict,
+    manifest: Manifest,
+    path: Path,
+    values: dict[str, float],
+    work: _Work,
 ) -> Iterator[Fault]:
     """Put the values of the members into `values`, and yield what is missing or wrong."""
-    nodes = path.select(Node((), verdict.value))
+    nodes = work.select(path, verdict.value, limits.MEMBERS + 1)
+    if nodes is None:
+        yield Fault((), _TOO_MUCH)
+        return
     if len(nodes) > limits.MEMBERS:
-        says = f"`{path.text}` selects {len(nodes):,} values; at most {limits.MEMBERS:,} are read"
+        says = f"`{path.text}` selects more than {limits.MEMBERS:,} values"
         yield Fault(_place(path), says)
         return
     if not nodes:

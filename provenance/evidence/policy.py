@@ -39,7 +39,7 @@ _IDENTITIES: Final[Mapping[str, Sequence[_Key]]] = {
     "identity": (("identity", "issuer"), ("identity",)),
     "github": (("repository", "workflow"), ("repository",)),
     "step": (("name",),),
-    "gate": (("metric",),),
+    "gate": (("metric", "rows"), ("metric",)),
 }
 """The keys by which an edited entry of a list of tables is recognised, the most specific first."""
 

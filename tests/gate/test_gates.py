@@ -20,7 +20,7 @@ from provenance.config import Gates, of_text
 from provenance.errors import InputError
 from provenance.evidence.canonical import canonical_row
 from provenance.evidence.collect import read_rows
-from provenance.evidence.gates import GateResult, of_ensemble, of_model
+from provenance.evidence.gates import GateResult, of_ensemble, of_model, selects
 from provenance.gate.finding import Finding, Report
 from provenance.operations.load_evidence import load_evidence
 from tests.support.keys import KeyPair
@@ -103,7 +103,7 @@ def test_a_wrong_gate_is_an_error(change: dict[str, Any], message: str, help: st
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ([PSNR] * (limits.GATES + 1), "51 gates; at most 50"),
+        ([PSNR] * (limits.GATES + 1), "201 gates; at most 200"),
         ([PSNR | {"rows": [f"r{i}" for i in range(501)]}], "501 entries in `rows`; at most 500"),
     ],
 )
@@ -165,7 +165,7 @@ def test_within_rounding_the_record_decides() -> None:
         ({"psnr": True}, "$.evaluation.psnr", "is True, expected a number"),
         ({"psnr": 10**400}, "$.evaluation.psnr", "expected a number"),
         ({"psnr": {"mean": 39}}, "$.evaluation.psnr", "expected a number"),
-        ({"psnr": 39, "again": 40}, "$.evaluation.*", "selects 2 values, expected a single number"),
+        ({"psnr": 39, "again": 40}, "$.evaluation.*", "selects several values, expected a single"),
     ],
 )
 def test_a_value_that_is_missing(evaluation: Any, path: str, message: str) -> None:
@@ -225,7 +225,17 @@ def test_many_values_are_not_read() -> None:
     (result,) = of_ensemble(
         *verdict(each(*[1] * (limits.MEMBERS + 1))), gate(**RMSE, **MEMBERS).declared
     )
-    assert "at most 10,000 are read" in result.missing[0].message
+    assert "selects more than 10,000 values" in result.missing[0].message
+
+
+@pytest.mark.parametrize("path", ["$.*.*.none", "$.*.*[?@.none]"])
+def test_the_work_on_a_document_is_bounded(path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wide: dict[str, Any] = {str(i): {str(j): {} for j in range(30)} for i in range(30)}
+    gates = gate(**(PSNR | {"sidecar": path}))
+    assert "selects nothing" in evaluated(gates, **wide).missing[0].message
+    monkeypatch.setattr(limits, "GATE_VALUES", 900)
+    assert "the gates visit more than" in evaluated(gates, **wide).missing[0].message
+    assert not selects(gate(**(PSNR | {"verdict": path})).declared, wide)
 
 
 @pytest.mark.parametrize(

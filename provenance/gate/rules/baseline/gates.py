@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
+from fnmatch import translate
+from functools import lru_cache
 from typing import Final
 
+from provenance.artifacts import limits
 from provenance.artifacts.ensemble import Documents
+from provenance.config import is_pattern
 from provenance.config.gates import BUILT_IN, EVERY_ROW, PLCC, Direction, Gate, Gates, plain
 from provenance.evidence.ensembles import Outline, outlines
 from provenance.evidence.evaluation import evaluate, looser_limits
@@ -210,17 +215,18 @@ def _both(key: str, now: float | None, then: float | None) -> str:
 def _covers(entry: str, former: str) -> bool:
     """Return whether an entry of `rows` matches everything that a former entry matches.
 
-    For a pattern that contains other marks than `*`, this is only known if both are equal.
+    Between two patterns, this is only known if the present one has no other mark than `*`.
     """
     if entry == former:
         return True
-    if "?" in entry or "[" in entry:
-        return not any(mark in former for mark in "*?[") and _gate_of(entry).applies_to((former,))
-    return _gate_of(entry).applies_to((former,))
+    if not is_pattern(entry) or (is_pattern(former) and ("?" in entry or "[" in entry)):
+        return False
+    return _matcher(entry)(former) is not None
 
 
-def _gate_of(entry: str) -> Gate:
-    return PLCC.only(entry)
+@lru_cache(maxsize=limits.PATTERNS)
+def _matcher(entry: str) -> Callable[[str], object]:
+    return re.compile(translate(entry)).match
 
 
 def _former_verdicts(baseline: BaselineEvidence) -> Documents:
