@@ -8,10 +8,9 @@ the limits that it is judged by.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final, TypeVar
+from typing import Final
 
 from provenance.artifacts import limits
 from provenance.artifacts.documents.strict_json import JsonPath
@@ -28,8 +27,6 @@ from provenance.evidence.evaluation import (
 from provenance.evidence.recorded import number, reaches
 from provenance.frozen import dataclass
 from provenance.registry.json_path import Names, Node, Path, Step
-
-_Number = TypeVar("_Number", float, Decimal)
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,7 @@ def _of_ensemble(verdict: GateVerdict, manifest: Manifest, gate: Gate, work: _Wo
             missing.append(found)
         else:
             where, value = found
-    elif values:
+    elif values and not missing:
         value = math.fsum(values.values()) / len(values)
     if missing or value is None:
         return GateResult(gate, None, tuple(missing))
@@ -169,7 +166,7 @@ def _concluded(
     for each in _conditions(gate, where, value, values, spread):
         holds = each.holds
         if holds is None:  # equal within rounding
-            holds = all(outcomes) if outcomes else each.exactly
+            holds = all(outcomes) if outcomes else each.exactly()
         if not holds:
             failed.append(each.fault)
     evaluation = Evaluation(
@@ -194,13 +191,13 @@ class _Condition:
     Attributes:
         holds: Whether it holds, or None if both numbers are equal within rounding. Then the outcome
             in the document decides.
-        exactly: Whether it holds for the decimals as they are written. This decides if the document
-            records no outcome.
+        exactly: Returns whether it holds for the decimals as they are written. This decides if the
+            document records no outcome.
         fault: What to report if it does not hold.
     """
 
     holds: bool | None
-    exactly: bool
+    exactly: Callable[[], bool]
     fault: Fault
 
 
@@ -212,8 +209,11 @@ def _conditions(
     spread: float | None,
 ) -> Iterator[_Condition]:
     says = f"{gate.metric} is {plain(value)}; {gate.name} requires {gate.limit}"
-    exactly = _is_within(gate, *_exact_value(gate, value, values))
-    yield _Condition(_reaches(gate, value, gate.threshold), exactly, Fault(where, says))
+    yield _Condition(
+        _reaches(gate, value, gate.threshold),
+        lambda: _reaches_exactly(gate, value, values),
+        Fault(where, says),
+    )
     place = () if gate.members is None else _place(gate.members)
     if gate.member_threshold is not None:
         limit = gate.member_threshold
@@ -222,25 +222,38 @@ def _conditions(
             first = f"{gate.metric} of {below[0][:60]!r} is {plain(values[below[0]])}"
             more = f" (and of {len(below) - 1} more)" if below[1:] else ""
             says = f"{first}{more}; {gate.name} requires {gate.bound} {plain(limit)} of each member"
-            yield _Condition(False, False, Fault(place, says))
+            yield _Condition(False, lambda: False, Fault(place, says))
     if gate.spread is not None and spread is not None:
-        exact = _decimal(max(values.values())) - _decimal(min(values.values()))
-        says = f"the spread of {gate.metric} is {plain(float(exact))}; {gate.name} allows "
-        says += plain(gate.spread)
-        exactly = exact <= _decimal(gate.spread)
-        yield _Condition(reaches(gate.spread, spread), exactly, Fault(place, says))
+        limit = gate.spread
+        shortened = plain(float(f"{spread:.12g}"))  # without the rounding error of the difference
+        says = f"the spread of {gate.metric} is {shortened}; {gate.name} allows {plain(limit)}"
+        yield _Condition(
+            reaches(limit, spread),
+            lambda: _is_spread_exactly(values, limit),
+            Fault(place, says),
+        )
 
 
-def _exact_value(gate: Gate, value: float, values: Mapping[str, float]) -> tuple[Decimal, Decimal]:
-    """Return the value and its threshold as they are written; of a mean, both times the count."""
+def _reaches_exactly(gate: Gate, value: float, values: Mapping[str, float]) -> bool:
+    """Return whether a value reaches its threshold, as the decimals are written.
+
+    If it is the mean of the members' values, their sum is compared.
+    """
+    from decimal import Decimal  # rarely needed
+
+    found, limit = Decimal(repr(value)), Decimal(repr(gate.threshold))
     if gate.verdict is None and values:
-        total = sum(map(_decimal, values.values()), Decimal())
-        return total, _decimal(gate.threshold) * len(values)
-    return _decimal(value), _decimal(gate.threshold)
+        found = sum((Decimal(repr(one)) for one in values.values()), Decimal())
+        limit *= len(values)
+    return found >= limit if gate.direction is Direction.HIGHER else found <= limit
 
 
-def _decimal(value: float) -> Decimal:
-    return Decimal(repr(value))
+def _is_spread_exactly(values: Mapping[str, float], limit: float) -> bool:
+    """Return whether the difference of the written decimals is at most `limit`."""
+    from decimal import Decimal
+
+    lowest, highest = min(values.values()), max(values.values())
+    return Decimal(repr(highest)) - Decimal(repr(lowest)) <= Decimal(repr(limit))
 
 
 def _reaches(gate: Gate, value: float, limit: float) -> bool | None:
@@ -248,7 +261,7 @@ def _reaches(gate: Gate, value: float, limit: float) -> bool | None:
     return reaches(value, limit) if higher else reaches(limit, value)
 
 
-def _is_within(gate: Gate, value: _Number, limit: _Number) -> bool:
+def _is_within(gate: Gate, value: float, limit: float) -> bool:
     return value >= limit if gate.direction is Direction.HIGHER else value <= limit
 
 
@@ -307,6 +320,8 @@ def _members(
         )
         yield Fault(_place(path), says)
         return
+    if not math.isfinite(sum(map(abs, values.values()))):
+        yield Fault(_place(path), f"the values of `{path.text}` are too large to be compared")
     unnamed = _unnamed(names, manifest)
     if unnamed is not None:
         yield Fault(_place(path), f"`{path.text}` selects no value of the member {unnamed!r:.60}")

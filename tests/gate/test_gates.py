@@ -208,6 +208,8 @@ def each(*values: Any, names: str = "e") -> dict[str, Any]:
         (each(1.2, 1.25, "1.3"), 1.2, {}, "", "the value of 'e2' is '1.3', expected a number"),
         ({"e0": {"rmse": 1}, "e1": {"rmse": 1}, "x": {"rmse": 1}}, 1, {}, "", "member 'e2'"),
         ({}, 1.2, {}, "", "selects nothing, expected a number of each member"),
+        (each(1e308, -1e308, 0), 1.2, {}, "", "are too large to be compared"),
+        (each(1e308, 1e308, 1e308), None, {"verdict": None}, "", "are too large to be compared"),
         (each(1.2, 1.25, 1.3), None, {"verdict": None}, "", ""),  # the mean of the members
         (each(1.2, 1.25, 1.3), None, {"verdict": None, "threshold": 1.1}, "RMSE is 1.25;", ""),
     ],
