@@ -174,6 +174,7 @@ def _records(
 
     These are the sidecars of production models to which no gate of the configuration applies.
     """
+    compared: set[tuple[str, str]] = set()  # rows may share a sidecar
     for row in registry.rows:
         was = comparison.was(row)
         if was is None or not (row.claims_production and was.claims_production):
@@ -182,6 +183,9 @@ def _records(
         if before is None or after is None or config.gates.of_row(row.label):
             continue
         path = registry.absolute(after)
+        if (before, path) in compared:
+            continue
+        compared.add((before, path))
         try:
             then = baseline.source.read(baseline.registry.absolute(before), limits.DOCUMENT)
             now = root.read(path, limits.DOCUMENT)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import re
 import stat
@@ -18,7 +19,7 @@ from provenance.cli import COMMANDS
 from provenance.cli.options import cores
 from provenance.gate.rules import CATALOGUE
 from provenance.operations import check as check_operation
-from provenance.operations.adoption import shape
+from provenance.operations.adoption import disk
 from tests.support.command import Result, run_cli
 from tests.support.keys import KeyPair
 from tests.support.models import model
@@ -263,12 +264,12 @@ def test_init_adds_a_table_to_pyproject(bare: Repository) -> None:
     pyproject.write_text('[project]\nname = "x"')
     made = run_cli("init", "--format", "json", "-q", cwd=bare.root).json
     assert (made["path"], made["registry"]) == ("pyproject.toml", "model/registry.json")
-    assert (made["rows"], made["unread"]) == (5, [])
+    assert (made["rows"], made["mapped"]) == (5, False)
     assert pyproject.read_text().startswith('[project]\nname = "x"\n')
     assert run_cli("check", cwd=bare.root).code == 0
 
 
-ROW = '{"models": [{"onnx": "x.onnx"}]}'
+ROW = json.dumps({"models": [{"id": "x", "onnx": "x.onnx", "sha256": "0" * 64}]})
 
 
 @pytest.mark.parametrize(
@@ -277,8 +278,7 @@ ROW = '{"models": [{"onnx": "x.onnx"}]}'
         ("provenance.toml", "", [], "a configuration exists already"),
         ("pyproject.toml", "[tool.provenance]", [], "a configuration exists already"),
         ("pyproject.toml", "[", [], "not TOML"),
-        ("other.json", ROW, [], "model/registry.json, other.json"),
-        ("x.json", '{"models": []}', ["--registry", "x.json"], "x.json: not a registry"),
+        ("x.json", '{"models": []}', ["--registry", "x.json"], "x.json: not an index of models"),
         ("model/registry.json", "{}", [], "no registry found"),
     ],
 )
@@ -301,7 +301,7 @@ def test_init_takes_the_registry_that_is_named(bare: Repository) -> None:
 def test_init_looks_at_a_bounded_number_of_files(
     bare: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shape, "_MAX_FILES", 0)
+    monkeypatch.setattr(disk, "MAX_FILES", 0)
     assert run_cli("init", cwd=bare.root).code == 2
 
 

@@ -463,6 +463,8 @@ BY_HAND: Final[dict[str, str]] = {
     "SIG604": "whom to trust is a decision, and changes the policy that was released",
     **dict.fromkeys(("REG109", "REG110", "REG113"), "what an index means is a decision"),
     **dict.fromkeys(("REG111", "REG112"), "where an index has its digests is a decision"),
+    **dict.fromkeys(("ENS522", "ENS523"), "a model is trained or evaluated again"),
+    **dict.fromkeys(("ENS524", "BAS816"), "which gate applies is a decision"),
     **dict.fromkeys(("USE002", "USE003", "USE008", "USE009", "USE010"), _OTHERS),
 }
 """Rules whose advice a test cannot follow, each with the reason."""

@@ -218,7 +218,7 @@ def test_the_mean_is_that_of_the_folds(tmp_path: Path) -> None:
     evidence = read_whole(production(tmp_path / "tree").config)
     plain = next(row for row in evidence.rows if row.label == "plain")
     found = evaluated_gate(evidence, plain)
-    assert found is not None
+    assert isinstance(found, dict)
     assert found["values"] == FOLDS
     assert found["value"] == pytest.approx(sum(FOLDS.values()) / 3)
 

@@ -52,7 +52,7 @@ PROPERTIES: Final[dict[str, tuple[Callable[[Rule], bool], set[str]]]] = {
     ),
     "needs the whole registry: strays, ensembles, and rows of the baseline": (
         lambda r: r.needs_whole,
-        (ENSEMBLES - {"ENS511"}) | WHOLE,
+        (ENSEMBLES - {"ENS511"}) | WHOLE | {"ENS524", "BAS816"},
     ),
     "looks around: other rows and their files, strays, the baseline, the schema": (
         lambda r: r.looks_around,
@@ -65,7 +65,10 @@ PROPERTIES: Final[dict[str, tuple[Callable[[Rule], bool], set[str]]]] = {
     ),
     "is not about rows": (
         lambda r: not r.about_rows,
-        (ENSEMBLES - {"ENS503", "ENS504", "ENS506"}) | WHOLE | {"BAS810"} | STEPS,
+        (ENSEMBLES - {"ENS503", "ENS504", "ENS506"})
+        | listed("ENS522 ENS523 ENS524 BAS810 BAS816")
+        | WHOLE
+        | STEPS,
     ),
     "needs trust": (
         lambda r: r.needs_trust,

@@ -244,37 +244,13 @@ def test_where_nothing_is_found_nothing_is_recorded(repository: Repository) -> N
     assert run_cli("check", cwd=repository.root).code == 0
 
 
-@pytest.mark.parametrize(
-    ("index", "says"),
-    [
-        (
-            [{"name": "m", "file": "m.onnx", "digest": "0" * 64}],
-            "the file is a list, `id` is called `name`, `onnx` is called `file`",
-        ),
-        (
-            {"entries": [{"id": "m", "onnx": "m.onnx", "sha256": "0" * 64}]},
-            "their list is `entries`",
-        ),
-    ],
-)
-def test_an_index_of_another_shape_is_named_for_what_it_is(
-    tmp_path: Path, index: Any, says: str
-) -> None:
-    (tmp_path / "catalogue.json").write_text(json.dumps(index))
-    result = run_cli("init", cwd=tmp_path)
-    assert (result.code, result.out) == (2, "")
-    assert "catalogue.json: its rows have another shape" in result.err
-    assert says in " ".join(result.err.split())
-    assert os.listdir(tmp_path) == ["catalogue.json"]
-
-
-def test_a_field_under_another_name_is_reported_as_not_read(tmp_path: Path) -> None:
+def test_a_field_under_another_name_is_mapped(tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(model())
     row = {"id": "m", "onnx": "m.onnx", "sha256": sha256(model()), "licence": "MIT"}
     (tmp_path / "zoo.json").write_text(json.dumps({"models": [row]}))
     result = run_cli("init", cwd=tmp_path)
     assert result.code == 0
-    assert "not read: `licence`; if it is meant as `license`, rename it" in result.out
+    assert 'license = "licence"' in (tmp_path / "provenance.toml").read_text()
 
 
 def test_a_registry_of_our_shape_goes_before_what_looks_like_one(bare: Repository) -> None:
