@@ -23,6 +23,7 @@ all of its objects until it ends.
 
 COMMANDS: Final[Mapping[str, str]] = {
     "init": "Write the configuration for the registry in this repository.",
+    "add": "Add a row for a model, or bring its row up to date.",
     "hash": "Print the digest of every model file, and add missing ones to the rows.",
     "check": "Check everything that can be checked before signing.",
     "promote": "Set smoke to false on rows whose evidence is complete.",

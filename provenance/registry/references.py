@@ -182,6 +182,26 @@ class Template:
         placeholders = (p for p in self.pieces if not isinstance(p, str))
         return any(not isinstance(p.reference, _Word) for p in placeholders)
 
+    def reversed(self, text: str) -> tuple[Reference, str] | None:
+        """Return the member that a row has to have so that the template gives `text`.
+
+        This is a guess for a path whose last segment is the only thing that the row says, and None
+        for any other template. Callers fill the template in to see whether it is right.
+        """
+        own = [p for p in self.pieces if isinstance(p, _Placeholder)]
+        own = [p for p in own if not isinstance(p.reference, _Word)]
+        if len(own) != 1 or own[0].parts:
+            return None
+        at = self.pieces.index(own[0])
+        behind = self.pieces[at + 1 :]
+        ending = "".join(piece for piece in behind if isinstance(piece, str))
+        if any(not isinstance(piece, str) for piece in behind) or not text.endswith(ending):
+            return None
+        rest = text[: len(text) - len(ending)] if ending else text
+        before = self.pieces[at - 1] if at else ""
+        is_segment = isinstance(before, str) and before.endswith("/")
+        return own[0].reference, rest.rpartition("/")[2] if is_segment else rest
+
     def find(self, node: Node, words: Words) -> Found | None:
         """Return the string with all placeholders filled in."""
         texts: list[str] = []

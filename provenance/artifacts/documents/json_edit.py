@@ -34,7 +34,7 @@ class Raw:
     def of(cls, source: SourceMap, path: JsonPath, where: str) -> Raw:
         """Return the value at `path` of another text. Raises InputError if it is missing."""
         member = _find(source, path, where)
-        start = member.start if member.key_start is None else member.key_start
+        start = _start(member)
         line = start + 1 - source.position(start).column
         key = None
         if member.key_start is not None:
@@ -75,7 +75,7 @@ class Insert:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Remove the member of an object at `path`."""
+    """Remove the member of an object, or the element of an array, at `path`."""
 
     path: JsonPath
 
@@ -178,8 +178,7 @@ def _place(
 ) -> tuple[int, str]:
     """Return the offset at which a value is inserted, and the white space that precedes it."""
     if neighbour is not None:
-        start = neighbour.start if neighbour.key_start is None else neighbour.key_start
-        before = start
+        start = before = _start(neighbour)
         while source.text[before - 1] in _SPACE:  # ends at a bracket or comma
             before -= 1
         return neighbour.end, source.text[before:start]
@@ -203,7 +202,7 @@ def _colon(source: SourceMap, neighbour: Member | None) -> str:
 
 
 def _removals(source: SourceMap, paths: Iterable[JsonPath], where: str) -> Iterator[_Change]:
-    """Yield the changes that remove members, with their commas."""
+    """Yield the changes that remove members and elements, with their commas."""
     objects: dict[JsonPath, list[Member]] = {}
     for path in paths:
         objects.setdefault(path[:-1], []).append(_find(source, path, where))
@@ -213,14 +212,19 @@ def _removals(source: SourceMap, paths: Iterable[JsonPath], where: str) -> Itera
 
 
 def _runs(text: str, members: Iterable[Member]) -> list[tuple[Member, Member]]:
-    """Return the first and the last member of each run of adjacent members in one object."""
+    """Return the first and the last member of each run of adjacent members in one container."""
     runs: list[tuple[Member, Member]] = []
     for member in sorted(members, key=lambda m: m.start):
-        if runs and _next_to(text, runs[-1][1]) == member.key_start:
+        if runs and _next_to(text, runs[-1][1]) == _start(member):
             runs[-1] = (runs[-1][0], member)
         else:
             runs.append((member, member))
     return runs
+
+
+def _start(member: Member) -> int:
+    """Return where a member begins: at its key, or in an array at its value."""
+    return member.start if member.key_start is None else member.key_start
 
 
 def _next_to(text: str, member: Member) -> int | None:
@@ -231,16 +235,15 @@ def _next_to(text: str, member: Member) -> int | None:
 
 def _removed(text: str, first: Member, last: Member) -> _Change:
     """Return the change that removes a run of members with one comma."""
-    assert first.key_start is not None  # a member of an object
-    before = first.key_start
+    start = before = _start(first)
     while text[before - 1] in _SPACE:
         before -= 1
     if text[before - 1] == ",":
         return _Change(before - 1, last.end, "")
     behind = _next_to(text, last)
     if behind is not None:
-        return _Change(first.key_start, behind, "")
-    return _Change(before, last.end, "")  # the object is empty then
+        return _Change(start, behind, "")
+    return _Change(before, last.end, "")  # the container is empty then
 
 
 def _find(source: SourceMap, path: JsonPath, where: str, purpose: str = "") -> Member:
