@@ -43,6 +43,7 @@ SCHEMAS: Final = {
     "ensemble-seed.schema.json": "docs/predicates",
     "registry-row.schema.json": "docs/predicates",
     "release-summary.schema.json": "docs/predicates",
+    "models.schema.json": "docs",
     "report.schema.json": "docs",
 }
 """Where each schema of the package is published."""

@@ -31,6 +31,7 @@ def command(session: Session, registry: str | None, defer: bool | None) -> int:
     Looks for an index of models in JSON, YAML, TOML or a checksum file, whatever its fields are
     called, and writes how it is read. Digests and sizes are compared with the files on disk, and
     each line of the configuration says what was proved. Also looks for the workflows that sign.
+    If there are models and no index, writes models.json with a row for each model.
 
     Writes [tool.provenance] to pyproject.toml, or to provenance.toml if there is no
     pyproject.toml. An existing configuration is never changed.

@@ -27,6 +27,7 @@ from provenance.gate.finding import Finding, Report
 from provenance.gate.judge import Terms, conclude
 from provenance.gate.rules.deferrals import DeferralTodo
 from provenance.operations.adoption.disk import Listing, list_files
+from provenance.operations.adoption.first_registry import FirstRegistry, write_first_registry
 from provenance.operations.adoption.proposal import TODO, Proposal
 from provenance.operations.adoption.search import search
 from provenance.operations.adoption.template import Initialised, Recorded, record
@@ -45,9 +46,9 @@ def init(
     defer: Callable[[Sequence[Recorded]], bool] | None = None,
     progress: Progress | None = None,
 ) -> Initialised:
-    """Write the configuration for the registry in `folder`.
+    """Write the configuration for the registry in `folder`, and a registry if it has only models.
 
-    It is written into pyproject.toml if that exists, or else into provenance.toml.
+    The configuration is written into pyproject.toml if that exists, or else into provenance.toml.
 
     Args:
         folder: The folder that the configuration is for.
@@ -57,7 +58,7 @@ def init(
         progress: Receives what is being done.
 
     Raises:
-        InputError: If a configuration exists already, or there is no registry.
+        InputError: If a configuration exists already, or there is neither a registry nor a model.
     """
     tree = Tree.at(folder)
     target = folder / (PYPROJECT if (folder / PYPROJECT).is_file() else FILE)
@@ -66,12 +67,12 @@ def init(
         own = folder / FILE if os.path.lexists(folder / FILE) else target
         raise InputError(f"{own}: a configuration exists already", help=f"Edit {own} instead.")
     listing = list_files(tree)
-    found = _registry(tree, listing, folder, registry)
+    found, first = _registry(tree, listing, folder, registry, progress)
     remote = remote_of(tree.root)
     workflows = signing_workflows(tree, remote.default_branch)
     keys = tuple(filter(is_text, _public_keys(tree, listing)))
     trusted = signers(workflows, remote)
-    done = Initialised(target.name, found, keys, remote, workflows, trusted)
+    done = Initialised(target.name, found, keys, remote, workflows, trusted, first=first)
     if defer is not None:
         config = _config(existing, done, target, tree)
         evidence = load_evidence(config)
@@ -121,24 +122,31 @@ def _not_left_open(findings: Iterable[Finding], evidence: Evidence) -> Iterator[
             yield finding
 
 
-def _registry(tree: Tree, listing: Listing, folder: Path, named: str | None) -> Proposal:
+def _registry(
+    tree: Tree, listing: Listing, folder: Path, named: str | None, progress: Progress | None
+) -> tuple[Proposal, FirstRegistry | None]:
+    """Return how the registry is read, and the registry if it had to be written."""
     path = None if named is None else os.path.normpath(named).replace(os.sep, "/")
     if path is not None and not is_text(path):
         raise InputError(f"{path!r}: the name is not UTF-8, so no configuration can name this file")
     found = search(tree, listing, path)
     if found is not None:
-        return found
+        return found, None
     if named is not None:
         raise InputError(
             f"{named}: not an index of models: no field of it names .onnx files",
             help="Each row of an index has the path or the address of its model. If the names are "
             "made of other fields, write [registry] by hand (docs: Configuration).",
         )
-    raise InputError(
-        f"{folder}: no registry found: no JSON, YAML, TOML or checksum file that names .onnx files "
-        "and their digests",
-        help="Name it: provenance init --registry PATH",
-    )
+    first = write_first_registry(tree, listing, progress)
+    if first is None:
+        raise InputError(
+            f"{folder}: neither a registry nor ONNX models found",
+            help="Name the registry: provenance init --registry PATH",
+        )
+    found = search(tree, list_files(tree), first.path)
+    assert found is not None  # it was written just now
+    return found, first
 
 
 def _file_text(existing: str, done: Initialised) -> str:

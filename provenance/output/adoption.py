@@ -6,17 +6,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from provenance.evidence.found_license import TODO
+from provenance.operations.adoption.first_registry import FirstRegistry
 from provenance.operations.adoption.proposal import Proposal
 from provenance.operations.adoption.template import Initialised, Recorded
-from provenance.output.text import Style, count, printable, some
+from provenance.output.machine import members
+from provenance.output.text import Style, count, joined, printable, some
 
 _OTHERS: Final = 5
+
+_SHOWN: Final = 20
+"""The maximum number of skipped models that are listed."""
 
 
 def render(done: Initialised, style: Style) -> str:
     """Return what was written, with a line for each part of the configuration."""
     lines = [f"{style.good('WRITTEN')}: {printable(done.path)}"]
     lines += _index(done.found, style)
+    lines += _first(done, style)
     lines += [f"  trusts the key {printable(key)}" for key in done.keys]
     for signer in done.signers:
         if signer.unsure is None:
@@ -66,6 +73,26 @@ def _index(found: Proposal, style: Style) -> Iterator[str]:
         yield f"  {style.quiet('not used')}: {len(found.others) - _OTHERS:,} more files like these"
 
 
+def _first(done: Initialised, style: Style) -> Iterator[str]:
+    """Yield what is in a registry that was written for models without an index."""
+    first = done.first
+    if first is None:
+        return
+    yield f"{style.good('WRITTEN')}: {printable(first.path)}, a row for each ONNX model"
+    companions = list(dict.fromkeys(name for row in first.rows for name in row.companions))
+    if companions:
+        yield f"  further files of these rows: {printable(joined(companions))}"
+    for (license, source), number in first.licenses.items():
+        named = printable(license)
+        named = style.warning(named) if license.startswith(TODO) else named
+        yield f"  license {named}: {count(number, 'row')}, from {printable(source)}"
+    for path, reason in first.skipped[:_SHOWN]:
+        shown = reason.removeprefix(repr(path)).removeprefix(path).lstrip()
+        yield f"  {style.warning('no row')}: {printable(path)}: {printable(shown)}"
+    if len(first.skipped) > _SHOWN:
+        yield f"  {style.warning('no row')}: {len(first.skipped) - _SHOWN:,} more models"
+
+
 def advice(done: Initialised) -> Iterator[str]:
     """Yield what to check by hand, and what to do next."""
     if done.found.others:
@@ -87,6 +114,10 @@ def advice(done: Initialised) -> Iterator[str]:
     if done.recorded:
         yield printable(
             f"Explain each deferral in {done.path}: {count(done.todo, 'TODO')} to replace."
+        )
+    if done.first is not None and (todo := sum(row.is_open for row in done.first.rows)):
+        yield printable(
+            f"Write the license of {count(todo, 'row')} in {done.first.path}: see TODO."
         )
     if done.left:
         number = count(sum(done.left.values()), "finding")
@@ -114,6 +145,7 @@ def as_json(done: Initialised) -> dict[str, Any]:
         "version": 1,
         "path": done.path,
         **_index_as_json(done.found),
+        "created": None if done.first is None else _created_as_json(done.first),
         "keys": list(done.keys),
         "repository": done.remote.github,
         "workflows": [
@@ -155,4 +187,15 @@ def _index_as_json(found: Proposal) -> dict[str, Any]:
         "others": [{"path": o.path, "rows": o.rows, "proved": o.proved} for o in found.others],
         "to_do": list(found.todo),
         "remarks": list(found.notes),
+    }
+
+
+def _created_as_json(first: FirstRegistry) -> dict[str, Any]:
+    """Return what is in a registry that was written for models without an index."""
+    return {
+        "rows": [
+            members(row, "id", "path", "license", "source") | {"companions": list(row.companions)}
+            for row in first.rows
+        ],
+        "skipped": [{"path": path, "reason": why} for path, why in first.skipped],
     }

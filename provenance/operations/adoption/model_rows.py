@@ -192,8 +192,7 @@ def ids_for(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
         stem = whole.rpartition("/")[2]
         alone = len(stems[stem.casefold()]) == 1 and stem not in used
         id = stem if alone else whole
-        invalid = len(id) > MAX_ID or not id.isprintable() or not any(map(str.isalnum, id))
-        if invalid or id != id.strip() or id in used:
+        if not is_id(id) or id in used:
             why = "belongs to another row" if id in used else "is not a valid id"
             raise InputError(
                 f"{name!r:.200}: the id {id!r:.150} {why}",
@@ -202,6 +201,13 @@ def ids_for(names: Iterable[str], taken: Iterable[str] = ()) -> dict[str, str]:
         used.add(id)
         found[name] = id
     return found
+
+
+def is_id(text: str) -> bool:
+    """Return whether a text can be the id of a row."""
+    if len(text) > MAX_ID or not text.isprintable() or text != text.strip():
+        return False
+    return any(map(str.isalnum, text))
 
 
 def _stem(name: str) -> str:

@@ -17,6 +17,7 @@ from provenance.config import PYPROJECT
 from provenance.frozen import dataclass
 from provenance.gate.finding import Finding
 from provenance.gate.rules import BY_CODE
+from provenance.operations.adoption.first_registry import FirstRegistry
 from provenance.operations.adoption.proposal import Proposal, array
 from provenance.operations.adoption.workflows import Found, Remote, Signer
 
@@ -57,6 +58,7 @@ class Initialised:
         left: For each other rule that fails, by code and name, the number of findings; or None if
             no check was run.
         fixable: How many of these findings `check --fix` fixes.
+        first: The registry, if it was written for models without an index, or None.
     """
 
     path: str
@@ -69,6 +71,7 @@ class Initialised:
     todo: int = 0
     left: Mapping[tuple[str, str], int] | None = None
     fixable: int = 0
+    first: FirstRegistry | None = None
 
     def text(self) -> str:
         """Return the text of the configuration, with a comment above each key."""
@@ -77,7 +80,11 @@ class Initialised:
     def _lines(self) -> Iterator[str]:
         if self.path == PYPROJECT:
             yield "[tool.provenance]"
-        if self.found.is_stock:
+        if self.first is not None:
+            yield "# The registry: a row for each model (docs: Registry)."
+            yield from self.first.settings
+            yield ""
+        elif self.found.is_stock:
             yield from self.found.lines()
             yield ""
         if self.remote.github is not None and self.remote.upstream is None:
