@@ -135,6 +135,9 @@ WORKFLOWS = 2 * MIB
 WORKFLOW_FILES = 500
 """Number of workflows of a repository that are read."""
 
+WITHDRAWN = 10_000
+"""Withdrawn models of a project."""
+
 GIT_TREE = 32 * MIB
 """One folder of a commit, as git lists it: about 500,000 files."""
 

@@ -32,6 +32,7 @@ VERIFIER: Final = "https://onnx-provenance.dev/verifiers/onnx-provenance/v1"
 DEFERRALS_FIELD: Final = "https://onnx-provenance.dev/fields/deferrals"
 RELEASE_FIELD: Final = "https://onnx-provenance.dev/fields/release"
 REGISTRY_FIELD: Final = "https://onnx-provenance.dev/fields/registry"
+WITHDRAWN_FIELD: Final = "https://onnx-provenance.dev/fields/withdrawn"
 """Extension fields of the release summary. SLSA requires that their names are URIs."""
 
 VERIFIED_LEVEL: Final = "ONNX_PROVENANCE_VERIFIED"
@@ -188,6 +189,7 @@ def release_summary(
     version: str | None = None,
     previous: str | None = None,
     absent: Sequence[Mapping[str, Any]] = (),
+    withdrawn: Sequence[Mapping[str, Any]] = (),
     base: str | None = None,
 ) -> dict[str, Any]:
     """Return the predicate of a release summary.
@@ -207,6 +209,7 @@ def release_summary(
         previous: The SHA-256 of the statement of the summary that this one replaces, or None.
         absent: The rows that were not released, because files of theirs were not here: id, and
             name or address and declared digests of each file.
+        withdrawn: The models that were withdrawn, in this release or before.
         base: The folder that names are relative to, for a registry of another shape. Its rows are
             read from the row bundles, because a consumer has no mapping.
     """
@@ -230,6 +233,7 @@ def release_summary(
         },
         DEFERRALS_FIELD: {"count": deferrals},
         **({RELEASE_FIELD: release} if release else {}),
+        **({WITHDRAWN_FIELD: [dict(entry) for entry in withdrawn]} if withdrawn else {}),
     }
 
 

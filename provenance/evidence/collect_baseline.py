@@ -23,6 +23,7 @@ from provenance.evidence.gates import selects
 from provenance.evidence.policy import policy_changes
 from provenance.evidence.registry_diff import Comparison, changed_digests
 from provenance.evidence.rows import FormerRow
+from provenance.registry import withdrawn
 from provenance.registry.registry import Registry
 from provenance.registry.rows import Row, int8_of
 
@@ -79,6 +80,7 @@ def collect_baseline(
         else (),
         note=baseline.note,
         gates=gates,
+        withdrawn=withdrawn.read(baseline.source, f"baseline {baseline.name}: ").entries,
     )
 
 

@@ -40,6 +40,7 @@ from provenance.evidence.rows import (
 from provenance.frozen import dataclass
 from provenance.registry.registry import Registry
 from provenance.registry.rows import Row
+from provenance.registry.withdrawn import Withdrawal, Withdrawals
 from provenance.runtime.settings import RunSettings
 
 
@@ -95,6 +96,7 @@ class BaselineEvidence:
         note: Why the configuration of the baseline was not used, or None if it was.
         taken: For each new row that has the file of a lost row, by its place, that row.
         gates: The gates of the baseline's configuration, or None if that was not used.
+        withdrawn: The models that were withdrawn at the baseline.
     """
 
     name: str
@@ -110,6 +112,7 @@ class BaselineEvidence:
     gates: Gates | None = None
     verdicts: Mapping[str, ensemble.GateVerdict] = field(default_factory=dict)
     records: tuple[LooserRecord, ...] = ()
+    withdrawn: tuple[Withdrawal, ...] = ()
 
     def former(self, row: RowEvidence) -> FormerRow | None:
         """Return the former state of a row, or None if it is new."""
@@ -157,6 +160,10 @@ class Evidence:
         seen: The last release of each registry that was used before, or None without a state file.
         pipeline: The layout of the release and its links, or None if no layout is given.
         gates: The gates of the configuration.
+        withdrawn: The withdrawn models, or None if the target has no such file.
+        formerly_withdrawn: The withdrawn models of the release that is being replaced.
+        advisories: Release summaries that lie beside a single model and are not required. Only
+            what they withdraw counts, and only if a trusted signer signed them.
     """
 
     root: Tree
@@ -185,6 +192,9 @@ class Evidence:
     seen: Mapping[str, Release] | None = None
     pipeline: PipelineEvidence | None = None
     gates: Gates = Gates()
+    withdrawn: Withdrawals | None = None
+    formerly_withdrawn: tuple[Withdrawal, ...] = ()
+    advisories: tuple[BundleEvidence, ...] = ()
 
     @cached_property
     def ensembles(self) -> tuple[Ensemble, ...]:

@@ -19,6 +19,7 @@ from provenance.errors import InputError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.facts import RowFacts
 from provenance.evidence.rows import RowEvidence, SidecarEvidence
+from provenance.registry import withdrawn
 from provenance.registry.registry import Registry
 
 
@@ -109,7 +110,7 @@ def seed_statement(evidence: Evidence, row: RowEvidence) -> Statement:
 
 
 def summary_subjects(evidence: Evidence, rows: Iterable[RowFacts]) -> dict[str, str]:
-    """Return the digests of a release by name: registry, model files, and documents about them."""
+    """Return the digests of a release by name: registry, model files, documents about them."""
     registry, rows = evidence.registry, tuple(rows)
     subjects = {registry.name_of(file.path): file.digest.sha256 for file in registry.files}
     rows = tuple(row for row in rows if not row.absent)
@@ -119,6 +120,8 @@ def summary_subjects(evidence: Evidence, rows: Iterable[RowFacts]) -> dict[str, 
                 subjects[file.name] = file.sha256
     for document in evidence.documents:
         subjects[registry.name_of(document.path)] = document.digest.sha256
+    if evidence.withdrawn is not None and evidence.withdrawn.digest is not None:
+        subjects[registry.name_of(withdrawn.FILE)] = evidence.withdrawn.digest.sha256
     return subjects
 
 
@@ -179,6 +182,9 @@ def summary_statement(
             previous=previous,
             base=None if registry.stock else registry.folder,
             absent=[absent_row(row) for row in rows if row.absent],
+            withdrawn=[e.as_json() for e in evidence.withdrawn.entries]
+            if evidence.withdrawn is not None
+            else [],
         ),
     )
 

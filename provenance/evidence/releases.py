@@ -14,6 +14,7 @@ from provenance.attestations.bundle import Envelope
 from provenance.attestations.statement import Statement
 from provenance.evidence.rows import BundleEvidence
 from provenance.frozen import dataclass
+from provenance.registry.withdrawn import Withdrawal, entries_of
 
 MAX_NAME: Final = 1000
 """Maximum length of a registry's name in a state file, in characters."""
@@ -146,6 +147,16 @@ def index_of(summary: Statement) -> str | None:
     field = summary.predicate.get(predicates.REGISTRY_FIELD)
     index = field.get("index") if isinstance(field, dict) else None
     return index if isinstance(index, str) else None
+
+
+def withdrawn_of(summary: Statement) -> tuple[Withdrawal, ...]:
+    """Return the models that a release withdraws.
+
+    Raises:
+        WithdrawnError: If they are not listed as the predicate requires.
+    """
+    value = summary.predicate.get(predicates.WITHDRAWN_FIELD)
+    return () if value is None else entries_of(value)
 
 
 def deferrals_of(summary: Statement) -> int | None:

@@ -28,6 +28,7 @@ from provenance.gate.deferral_matching import InForce
 from provenance.gate.finding import Finding
 from provenance.operations import release_order
 from provenance.operations.release_order import Place
+from provenance.registry.withdrawn import Withdrawal, WithdrawnError
 from provenance.signing import judging
 from provenance.signing.signers import StatementSigner
 from provenance.signing.trust import Trust
@@ -158,7 +159,11 @@ class BundleBuilder:
         draft = _Draft(old.path, _payload(old, statement(place, previous)))
         self._sign([draft], "signing the summary")
         made = read_bundle(old.path, self.written[old.path], old.name)
-        self.evidence = replace(self.evidence, summary=made)
+        self.evidence = replace(
+            self.evidence,
+            summary=made,
+            formerly_withdrawn=_withdrawn_by(old) if previous is not None else (),
+        )
         new = previous is None and not old.missing
         nameless = [] if project else [NAMELESS]
         return [*([release_order.NEW_HISTORY] if new else []), *place.notes, *nameless]
@@ -223,6 +228,22 @@ class BundleBuilder:
         for draft, data in zip(drafts, signed, strict=True):
             self.written[draft.path] = data
         self.units.made = self.written
+
+
+def _withdrawn_by(summary: BundleEvidence) -> tuple[Withdrawal, ...]:
+    """Return the models that a summary with a trusted signature withdraws.
+
+    Raises:
+        InputError: If they cannot be read.
+    """
+    assert summary.statement is not None  # it names a release
+    try:
+        return releases.withdrawn_of(summary.statement)
+    except WithdrawnError as e:
+        raise InputError(
+            f"{summary.path}: the withdrawn models of the previous release cannot be read: {e}",
+            help="Release with the version of this program that made it, or a newer one.",
+        ) from e
 
 
 def _payload(old: BundleEvidence, statement: Statement) -> bytes:

@@ -26,7 +26,7 @@ from provenance.evidence.baseline import former_config
 from provenance.evidence.collect_licenses import license_files
 from provenance.evidence.expected_statements import summary_path
 from provenance.operations.load_evidence import read_registry
-from provenance.registry import reading
+from provenance.registry import reading, withdrawn
 from provenance.registry.mapping import stock
 from provenance.registry.registry import Registry
 from provenance.registry.rows import Row
@@ -86,7 +86,7 @@ def is_read(config: Config, target: Path) -> bool:
     if place.any_of((own, *(config.key_folder / n for n in named))):
         return True
     tree, registry = read_registry(config)
-    paths = [*_paths(registry), *(file.path for file in registry.files)]
+    paths = [*_paths(registry), *(file.path for file in registry.files), withdrawn.FILE]
     if place.any_of(tree.root / p for p in paths):
         return True
     if not place.is_file:

@@ -18,7 +18,7 @@ from provenance.evidence.baseline import open_baseline
 from provenance.evidence.collect import survey
 from provenance.evidence.collect_baseline import collect_baseline
 from provenance.evidence.evidence import Evidence
-from provenance.registry import reading
+from provenance.registry import reading, withdrawn
 from provenance.registry.registry import Registry
 
 
@@ -52,8 +52,8 @@ def load_evidence(
         run: Also run the models, as the configuration says.
 
     Raises:
-        InputError: If the present registry or that of the baseline cannot be read, an id is
-            unknown, or a release was cut short.
+        InputError: If the present registry or that of the baseline, or the list of withdrawn
+            models cannot be read, an id is unknown, or a release was cut short.
         UnavailableError: If the baseline is not available, or there is no runtime to run models.
     """
     if run:
@@ -77,7 +77,12 @@ def load_evidence(
         addable=former.comparison.lost_keys if former is not None else (),
         gates=config.gates,
     )
-    return replace(around, baseline=former, run=config.run if run else None)
+    return replace(
+        around,
+        baseline=former,
+        run=config.run if run else None,
+        withdrawn=withdrawn.read(Checkout(tree)),
+    )
 
 
 def read_registry(config: Config) -> tuple[Tree, Registry]:

@@ -275,9 +275,23 @@ def summary_in(folders: Iterable[Path]) -> Path | None:
         InputError: If there are several, a folder cannot be listed, or there are too many files.
     """
     distinct = {os.path.realpath(folder): folder for folder in folders}
-    found: list[Path] = []
+    found = list(summaries_in(distinct.values()))
+    if len(found) > 1:
+        raise InputError(
+            f"several release summaries: {found[0]} and {found[1]}",
+            help="Name the one to use: --summary FILE",
+        )
+    return found[0] if found else None
+
+
+def summaries_in(folders: Iterable[Path]) -> Iterator[Path]:
+    """Yield the release summaries in the folders.
+
+    Raises:
+        InputError: If a folder cannot be listed, or there are too many files.
+    """
     seen = 0
-    for folder in distinct.values():
+    for folder in folders:
         listed = names(folder)
         seen += len(listed)
         if seen > limits.FOLDER_ENTRIES:
@@ -285,13 +299,7 @@ def summary_in(folders: Iterable[Path]) -> Path | None:
                 f"more than {limits.FOLDER_ENTRIES:,} files in {folder}",
                 help="Name the release summary: --summary FILE",
             )
-        found += [folder / name for name in listed if name.endswith(bundles.SUMMARY_SUFFIX)]
-    if len(found) > 1:
-        raise InputError(
-            f"several release summaries: {found[0]} and {found[1]}",
-            help="Name the one to use: --summary FILE",
-        )
-    return found[0] if found else None
+        yield from (folder / name for name in listed if name.endswith(bundles.SUMMARY_SUFFIX))
 
 
 def names(folder: Path) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from provenance.artifacts import writing
-from provenance.artifacts.baseline import named
+from provenance.artifacts.baseline import Checkout, named
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.writing import Change
@@ -34,7 +34,8 @@ from provenance.gate.deferral_matching import Deferrals
 from provenance.gate.finding import Verdict
 from provenance.gate.rules.stale_fields import other_bytes, refutation
 from provenance.operations.load_evidence import known_rows, read_registry
-from provenance.registry import reading
+from provenance.registry import reading, withdrawn
+from provenance.registry.withdrawn import Withdrawals
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class Restoration:
         registry: The path of the registry.
         baseline: The baseline, for the report.
         lost: Every loss, and whether it is put back.
-        declared: The rows, or the registry's path, whose losses a deferral declares.
+        declared: The rows, or the registry's path, whose losses a deferral or a withdrawal
+            declares.
         diff: The edits that were or would be made.
         written: Whether they were written.
     """
@@ -97,7 +99,7 @@ def restore(
         config: The configuration.
         baseline: The baseline, named as for `check`.
         rows: The ids of the rows to restore. By default all rows and the registry's own fields,
-            except losses that a deferral declares.
+            except losses that a deferral or a withdrawal declares.
         write: Write the registry, instead of only returning the diff.
         progress: Receives what is being done.
 
@@ -118,7 +120,8 @@ def restore(
             help=f"See what is lost: provenance check --baseline {baseline}. Then put it back by "
             "hand, for example with `git checkout -p`.",
         )
-    lost, declared = _lost(comparison, rows, config)
+    gone = withdrawn.read(Checkout(tree))
+    lost, declared = _lost(comparison, rows, config, gone)
     edits: list[Edit] = [
         comparison.row_edit(item) if isinstance(item, LostRow) else comparison.field_edit(item)
         for item in lost
@@ -141,9 +144,13 @@ def restore(
 
 
 def _lost(
-    comparison: Comparison, selected: Sequence[str], config: Config
+    comparison: Comparison, selected: Sequence[str], config: Config, gone: Withdrawals
 ) -> tuple[list[LostField | LostRow], tuple[str, ...]]:
-    """Return what was lost and is to be put back, and the rows whose losses are declared."""
+    """Return what was lost and is to be put back, and the rows whose losses are declared.
+
+    Raises:
+        InputError: If a selected row is unknown, or was withdrawn.
+    """
     everything = list(_all_lost(comparison))
     known_rows(comparison.now, selected, (name for _, _, names in everything for name in names))
     wanted = set(selected)
@@ -151,10 +158,16 @@ def _lost(
     declared: dict[str, None] = {}
     deferrals = Deferrals(config.deferrals)
     for item, rule, names in everything:
+        is_gone = isinstance(item, LostRow) and gone.covers(item.row, comparison.now)
+        if is_gone and wanted & set(names):
+            raise InputError(
+                f"row {names[0]}: its models were withdrawn ({withdrawn.FILE})",
+                help="A withdrawn model does not come back. Export it again, with other bytes.",
+            )
         if wanted:
             if wanted & set(names):
                 found.append(item)
-        elif rule is not None and deferrals.covering(rule, names[0]) is not None:
+        elif is_gone or (rule is not None and deferrals.covering(rule, names[0]) is not None):
             declared[names[0]] = None
         else:
             found.append(item)

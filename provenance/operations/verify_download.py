@@ -7,8 +7,10 @@ Trust comes only from the consumer, never from a download, and no configuration 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -41,6 +43,9 @@ from provenance.registry.rows import Row
 from provenance.signing.trust import Trust
 
 DIGEST_PREFIX: Final = "sha256:"
+
+_MOST_ADVISORIES: Final = 20
+"""The maximum number of release summaries beside a model that are read."""
 
 
 def _tree_at(folder: Path) -> Tree:
@@ -80,6 +85,9 @@ def verify_model(
             given = summary or named_files.summary_in((path.parent, found.parent))
             read = named_files.read_summary(given) if given is not None else None
             evidence = replace(evidence, summary=read)
+        else:
+            beside = tuple(_advisories((path.parent, found.parent)))
+            evidence = replace(evidence, advisories=beside)
         by = options.rooted(trust, evidence)
         return _judged(Target.MODEL, path, evidence, by, options)
 
@@ -180,6 +188,15 @@ def _collected(path: Path, document: BundleEvidence, open_tree: Callable[[Path],
         document, path, found.onnx.sha256 if found.onnx else None
     )
     return replace(evidence, rows=(replace(found, bundle=checked),))
+
+
+def _advisories(folders: Iterable[Path]) -> Iterator[BundleEvidence]:
+    """Yield the release summaries beside a model. Those that cannot be read do not count."""
+    distinct = {os.path.realpath(folder): folder for folder in folders}
+    with contextlib.suppress(InputError):
+        for path in islice(named_files.summaries_in(distinct.values()), _MOST_ADVISORIES):
+            with contextlib.suppress(InputError):
+                yield named_files.read_summary(path)
 
 
 def _under_signed_names(

@@ -68,7 +68,8 @@ class VerifyOptions:
         """
         if self.root is not None or self.instance is not None:
             trust = replace(trust, root=self.root)
-        documents = (*evidence.bundles, *((evidence.summary,) if evidence.summary else ()))
+        documents = [*evidence.bundles, *evidence.advisories]
+        documents += [evidence.summary] if evidence.summary else []
         return self.completed(trust) if needs_root(trust, documents) else trust
 
     @property

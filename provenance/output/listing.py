@@ -101,7 +101,7 @@ def restoration(result: Restoration, style: Style) -> str:
         what = f"{refused.field} is not restored" if refused.field else "not restored"
         reason = f"{what}: {refused.refused}"
         lines.append(_lost("refused", style.error, refused.row, reason, style))
-    reason = "a deferral declares the loss"
+    reason = "a deferral or a withdrawal declares the loss"
     lines += [_lost("declared", style.quiet, row, reason, style) for row in result.declared]
     if result.diff:
         lines += ["", *diff_lines(result.diff, style)]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from provenance.operations.add import AddedRow, Addition
+from provenance.operations.remove import Removal
 from provenance.output.machine import members
 from provenance.output.text import Style, count, diff_lines, printable
 
@@ -71,4 +72,50 @@ def addition_as_json(done: Addition) -> dict[str, Any]:
         "proposals": [
             {**members(p, "path", "where", "text"), "left": list(p.left)} for p in done.proposals
         ],
+    }
+
+
+def removal(done: Removal, style: Style) -> str:
+    """Return the diff, or the row to delete by hand, and what is withdrawn."""
+    lines: list[str] = []
+    if done.diff:
+        lines += [*diff_lines(done.diff, style), ""]
+    if done.by_hand is not None:
+        row = done.by_hand
+        at = printable(f"{row.path}:{row.line}")
+        lines += [style.strong(f"Delete the row at {at} ({printable(row.location)}):"), ""]
+        lines += [*(f"  {printable(line)}" for line in row.text.splitlines()), ""]
+    entry = done.entry
+    lines.append(f"  {style.strong(printable(entry.id))}  {printable(entry.reason)}")
+    for name, sha256 in entry.digests.items():
+        lines.append(f"    {style.quiet(sha256)}  {printable(name)}")
+    for name, label in done.kept:
+        also = f"row {label!r} has it, too"
+        lines.append(f"    {style.warning('not withdrawn')}: {printable(name)}: {printable(also)}")
+    if done.by_hand is None:
+        lines.append(f"{style.good('REMOVED')}: {printable(entry.id)} from {done.registry}")
+    if entry.digests:
+        lines.append(f"{style.good('WITHDRAWN')}: {count(len(entry.digests), 'digest')}")
+    return "\n".join(lines) + "\n"
+
+
+def after_removal(done: Removal) -> Iterator[str]:
+    """Yield the next steps."""
+    if done.command is not None:
+        yield printable(f"Remove the files of this row as well: {done.command}")
+    yield "Next: provenance check, and then provenance release"
+
+
+def removal_as_json(done: Removal) -> dict[str, Any]:
+    """Return the result of `remove` as JSON, version 1."""
+    return {
+        "version": 1,
+        "registry": done.registry,
+        "entry": done.entry.as_json(),
+        "diff": done.diff,
+        "kept": [{"name": name, "row": label} for name, label in done.kept],
+        "left": list(done.left),
+        "by_hand": None
+        if done.by_hand is None
+        else members(done.by_hand, "path", "line", "location", "text"),
     }

@@ -21,6 +21,7 @@ from provenance.gate.rules import (
     schema,
     sidecars,
     signatures,
+    withdrawn,
 )
 from provenance.gate.rules.base import Rule
 from provenance.gate.rules.case import Case
@@ -31,6 +32,7 @@ CATALOGUE: Final[tuple[Rule, ...]] = tuple(
     for family in (
         registry,
         mapped,
+        withdrawn,
         schema,
         license,
         artifacts,

@@ -15,6 +15,7 @@ from provenance.gate.rules.attestations.binding import (
 from provenance.gate.rules.attestations.changes import DeferralsDiffer, RowChanged, SidecarChanged
 from provenance.gate.rules.attestations.seeds import SeedAttestationDiffers, SeedUnattested
 from provenance.gate.rules.attestations.summary import OtherProject, SummaryMissing, SummaryStale
+from provenance.gate.rules.attestations.withdrawals import WithdrawalForgotten
 from provenance.gate.rules.base import Rule
 
 RULES: Iterable[type[Rule]] = (
@@ -31,4 +32,5 @@ RULES: Iterable[type[Rule]] = (
     OtherProject,
     SidecarAbsent,
     FileOnlySignature,
+    WithdrawalForgotten,
 )

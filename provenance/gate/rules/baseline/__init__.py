@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from provenance.gate.rules.base import Rule
-from provenance.gate.rules.baseline import gates, rows, terms, vouching
+from provenance.gate.rules.baseline import gates, rows, terms, vouching, withdrawals
 
 RULES: Iterable[type[Rule]] = (
     rows.RowGone,
@@ -21,4 +21,6 @@ RULES: Iterable[type[Rule]] = (
     terms.PolicyChanged,
     vouching.BundleSuperseded,
     gates.GateLoosened,
+    withdrawals.WithdrawalGone,
+    withdrawals.NewlyWithdrawn,
 )

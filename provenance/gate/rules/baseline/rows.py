@@ -17,6 +17,7 @@ from provenance.gate.rules.base import shown, some
 from provenance.gate.rules.baseline.base import BaselineRule, until_proven
 from provenance.gate.rules.case import Case
 from provenance.gate.rules.declaration import Scope
+from provenance.gate.rules.lost_rows import is_withdrawn
 from provenance.gate.rules.misplaced import has_misplaced_sidecar
 from provenance.gate.rules.recovery_help import no_longer_true, put_back, restore_row, restore_rows
 from provenance.gate.rules.sidecars.current import pairs
@@ -28,7 +29,8 @@ class RowGone(BaselineRule):
 
     ## What it does
     Compares the ids of the rows with those at the baseline. If a new row names the same file or has
-    the same bytes, the message says that the row has a new id.
+    the same bytes, the message says that the row has a new id. A row whose models were withdrawn
+    under its id (`withdrawn.json`) is not reported.
 
     ## Why it matters
     Consumers request a model by its id. In a registry of a thousand lines, a reviewer easily misses
@@ -39,7 +41,8 @@ class RowGone(BaselineRule):
 
     ## How to fix
     `provenance restore ROW --baseline git:origin/main` puts the row back in its former position. If
-    the removal or the new id is intended, declare it in the same change: a `[[deferral]]` with the
+    the model is no longer to be used, withdraw it: `provenance remove ROW --reason TEXT`. If only
+    the row is removed or has a new id, declare it in the same change: a `[[deferral]]` with the
     old id in `rows` and the reason. After the merge the deferral is no longer needed, and the next
     change removes it (DEF901).
     """
@@ -58,10 +61,14 @@ class RowGone(BaselineRule):
             id = lost.row.label
             if lost.renamed is not None and ids[lost.renamed.text("id")] > 1:
                 continue  # REG102 reports the former id
+            if is_withdrawn(case, lost.row):
+                continue  # BAS813 shows the entry
             if lost.renamed is None:
                 onnx = lost.row.onnx
                 model = f", for {onnx}" if onnx else ""
-                message = f"this row is gone; {baseline.name} has it{model}"
+                message = (
+                    f"this row is gone; {baseline.name} has it{model}{_half_withdrawn(case, id)}"
+                )
                 declare = self.declare(id, "it was removed")
                 left = _left_behind(case, baseline, lost, used)
                 help = f"{restore_row(baseline, id)}. {declare}{left}"
@@ -89,6 +96,14 @@ class RowGone(BaselineRule):
             return registry.locate(neighbour)
         rows = lost.row.location[:-1]
         return start_of(registry.files[0], rows)
+
+
+def _half_withdrawn(case: Case, id: str) -> str:
+    """Return what is missing if a row was withdrawn, but not with all of its digests."""
+    withdrawn = case.evidence.withdrawn
+    if withdrawn is None or all(entry.id != id for entry in withdrawn.entries):
+        return ""
+    return "; withdrawn.json has this id, but not the digests of all models of the row"
 
 
 def _left_behind(

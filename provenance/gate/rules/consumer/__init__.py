@@ -24,6 +24,7 @@ from provenance.gate.rules.consumer.rows import (
     ProductionRequired,
     RowRequired,
 )
+from provenance.gate.rules.consumer.withdrawn import ModelWithdrawn
 
 RULES: Iterable[type[Rule]] = (
     RowRequired,
@@ -37,4 +38,5 @@ RULES: Iterable[type[Rule]] = (
     ReleaseAmbiguous,
     AnotherHistory,
     FilesRequired,
+    ModelWithdrawn,
 )

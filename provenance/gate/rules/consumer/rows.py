@@ -232,7 +232,7 @@ class NotInRelease(Requirement):
 
     code = "USE006"
     slug = "not-in-release"
-    yields_to = ("SIG605",)
+    yields_to = ("SIG605", "USE012")
 
     def judge_row(self, case: Case, row: RowEvidence) -> Iterator[Finding]:
         if case.evidence.whole or not case.needs_summary:
