@@ -80,8 +80,10 @@ class NewlyWithdrawn(BaselineRule):
         now = case.evidence.withdrawn
         if now is None:
             return
+        changed = {entry.id for entry in now.lacking(baseline.withdrawn)}  # BAS812 reports them
+        new = {id(entry) for entry in withdrawn.lacking(baseline.withdrawn, now.entries)}
         for number, entry in enumerate(now.entries):
-            if withdrawn.lacking(baseline.withdrawn, [entry]):
+            if id(entry) in new and entry.id not in changed:
                 yield self.finding(
                     f"{entry.id!r} {entry.why}",
                     "Review it: from the next release on, consumers refuse this model.",
