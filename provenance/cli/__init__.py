@@ -23,7 +23,7 @@ all of its objects until it ends.
 
 COMMANDS: Final[Mapping[str, str]] = {
     "init": "Write the configuration for the registry in this repository.",
-    "add": "Add a row for a model, or bring its row up to date.",
+    "add": "Add a row for each model, or bring its row up to date.",
     "remove": "Remove a row, and withdraw its models.",
     "list": "List the rows: file, size, license, state, who signed them, and when.",
     "hash": "Print the digest of every model file, and add missing ones to the rows.",

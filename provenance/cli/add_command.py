@@ -36,7 +36,7 @@ def command(
     license: str | None,
     companions: tuple[str, ...],
 ) -> int:
-    """Add a row for each FILE to the registry, or bring its row up to date.
+    """Add a row for each model, or bring its row up to date.
 
     Fills in the digests of the model, of its external data and of its int8 variant, its size and
     opset, its license with the source, and the path of its bundle. A value that only you can know

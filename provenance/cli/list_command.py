@@ -17,7 +17,7 @@ from provenance.gate.pool import prepare
 @ROWS
 @common
 def command(session: Session, rows: tuple[str, ...]) -> int:
-    """List the rows of the registry: file, size, license, state, who signed them, and when.
+    """List the rows: file, size, license, state, who signed them, and when.
 
     Signatures are judged as `provenance verify` judges them, with the trusted signers of the
     configuration. A key leaves no time: then the time is that of the release.

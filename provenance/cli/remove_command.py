@@ -23,7 +23,7 @@ from provenance.cli.options import Session, common
 @click.option("--replaced-by", metavar="ROW", help="The row to use instead.")
 @common
 def command(session: Session, row: str, reason: str, replaced_by: str | None) -> int:
-    """Remove a row from the registry, and withdraw its models.
+    """Remove a row, and withdraw its models.
 
     The digests of its ONNX models and of their external data, the reason and the day are added to
     withdrawn.json beside the configuration. The next release signs them: from then on, consumers

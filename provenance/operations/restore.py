@@ -61,8 +61,8 @@ class Restoration:
         registry: The path of the registry.
         baseline: The baseline, for the report.
         lost: Every loss, and whether it is put back.
-        declared: The rows, or the registry's path, whose losses a deferral or a withdrawal
-            declares.
+        declared: The rows, or the registry's path, whose losses a deferral declares.
+        withdrawn: The rows that are gone because their models were withdrawn.
         diff: The edits that were or would be made.
         written: Whether they were written.
     """
@@ -73,6 +73,7 @@ class Restoration:
     declared: tuple[str, ...]
     diff: str
     written: bool
+    withdrawn: tuple[str, ...] = ()
 
     @property
     def refused(self) -> tuple[Restored, ...]:
@@ -121,7 +122,7 @@ def restore(
             "hand, for example with `git checkout -p`.",
         )
     gone = withdrawn.read(Checkout(tree))
-    lost, declared = _lost(comparison, rows, config, gone)
+    lost, declared, never = _lost(comparison, rows, config, gone)
     edits: list[Edit] = [
         comparison.row_edit(item) if isinstance(item, LostRow) else comparison.field_edit(item)
         for item in lost
@@ -140,13 +141,14 @@ def restore(
         declared=declared,
         diff=edited.diff,
         written=write and bool(edited.diff),
+        withdrawn=never,
     )
 
 
 def _lost(
     comparison: Comparison, selected: Sequence[str], config: Config, gone: Withdrawals
-) -> tuple[list[LostField | LostRow], tuple[str, ...]]:
-    """Return what was lost and is to be put back, and the rows whose losses are declared.
+) -> tuple[list[LostField | LostRow], tuple[str, ...], tuple[str, ...]]:
+    """Return what to put back, the rows whose losses are declared, and those withdrawn.
 
     Raises:
         InputError: If a selected row is unknown, or was withdrawn.
@@ -156,6 +158,7 @@ def _lost(
     wanted = set(selected)
     found: list[LostField | LostRow] = []
     declared: dict[str, None] = {}
+    never: dict[str, None] = {}
     deferrals = Deferrals(config.deferrals)
     for item, rule, names in everything:
         is_gone = isinstance(item, LostRow) and gone.covers(item.row, comparison.now)
@@ -167,11 +170,13 @@ def _lost(
         if wanted:
             if wanted & set(names):
                 found.append(item)
-        elif is_gone or (rule is not None and deferrals.covering(rule, names[0]) is not None):
+        elif is_gone:
+            never[names[0]] = None
+        elif rule is not None and deferrals.covering(rule, names[0]) is not None:
             declared[names[0]] = None
         else:
             found.append(item)
-    return found, tuple(declared)
+    return found, tuple(declared), tuple(never)
 
 
 def _all_lost(

@@ -101,11 +101,13 @@ def restoration(result: Restoration, style: Style) -> str:
         what = f"{refused.field} is not restored" if refused.field else "not restored"
         reason = f"{what}: {refused.refused}"
         lines.append(_lost("refused", style.error, refused.row, reason, style))
-    reason = "a deferral or a withdrawal declares the loss"
+    reason = "a deferral declares the loss"
     lines += [_lost("declared", style.quiet, row, reason, style) for row in result.declared]
+    reason = "its models were withdrawn"
+    lines += [_lost("kept out", style.quiet, row, reason, style) for row in result.withdrawn]
     if result.diff:
         lines += ["", *diff_lines(result.diff, style)]
-    if result.lost or result.declared:
+    if result.lost or result.declared or result.withdrawn:
         lines.append("")
     return "\n".join((*lines, *_restored(result, restored, style))) + "\n"
 

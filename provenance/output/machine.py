@@ -66,6 +66,7 @@ def restoration(result: Restoration) -> dict[str, Any]:
         **members(result, "registry", "baseline", "written", "diff"),
         "lost": [members(lost, "row", "field", "refused") for lost in result.lost],
         "declared": list(result.declared),
+        "withdrawn": list(result.withdrawn),
     }
 
 
