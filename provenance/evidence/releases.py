@@ -14,7 +14,7 @@ from provenance.attestations.bundle import Envelope
 from provenance.attestations.statement import Statement
 from provenance.evidence.rows import BundleEvidence
 from provenance.frozen import dataclass
-from provenance.registry.withdrawn import Withdrawal, entries_of
+from provenance.registry.withdrawn import Withdrawal, WithdrawnError, entries_of
 
 MAX_NAME: Final = 1000
 """Maximum length of a registry's name in a state file, in characters."""
@@ -74,6 +74,7 @@ class Release:
             countersigning does not change it.
         version: What the publisher calls the release, or None.
         previous: The `sha256` of the release that it replaced, or None.
+        withdrawn: The models that were withdrawn, in this release or before.
     """
 
     registry: str
@@ -81,6 +82,7 @@ class Release:
     sha256: str
     version: str | None = None
     previous: str | None = None
+    withdrawn: tuple[Withdrawal, ...] = ()
 
     def __str__(self) -> str:
         """Return the release for a sentence: "the release v1.2.0 of 2026-05-04T10:00:00Z"."""
@@ -170,7 +172,7 @@ def release_of(summary: BundleEvidence) -> Release | None:
     """Return the release of a summary, or None if the summary does not identify it."""
     content = summary.bundle.content if summary.bundle else None
     predicate = predicate_of(summary.statement) if summary.statement else None
-    if predicate is None or not isinstance(content, Envelope):
+    if predicate is None or not isinstance(content, Envelope) or summary.statement is None:
         return None
     registry, order = predicate.get("resourceUri"), ReleaseOrder.of(predicate)
     if not isinstance(registry, str) or not 0 < len(registry) <= MAX_NAME or order is None:
@@ -179,7 +181,12 @@ def release_of(summary: BundleEvidence) -> Release | None:
         version, previous = _version_and_previous(predicate.get(predicates.RELEASE_FIELD, {}))
     except ValueError:
         return None  # a release with an invalid version or predecessor has no order
-    return Release(registry, order, digest.of_bytes(content.payload).sha256, version, previous)
+    sha256 = digest.of_bytes(content.payload).sha256
+    try:
+        withdrawn = withdrawn_of(summary.statement)
+    except WithdrawnError:
+        withdrawn = ()  # USE012 refuses the summary
+    return Release(registry, order, sha256, version, previous, withdrawn)
 
 
 def _version_and_previous(field: object) -> tuple[str | None, str | None]:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from provenance.artifacts import license_names, paths, spdx, writing
+from provenance.artifacts.baseline import Checkout
 from provenance.artifacts.documents.json_edit import Edit
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.writing import Change
@@ -35,6 +36,7 @@ from provenance.operations.adoption.model_rows import (
     url_of,
 )
 from provenance.operations.load_evidence import read_registry
+from provenance.registry import withdrawn
 from provenance.registry.index_file import IndexFile
 from provenance.registry.proposed_row import ProposedRow, proposed_row
 from provenance.registry.registry import Registry
@@ -116,8 +118,8 @@ def add(
         progress: Receives what is being read.
 
     Raises:
-        InputError: If a file cannot be read or does not belong below the registry's folder, or the
-            registry cannot be read or written.
+        InputError: If a file cannot be read, does not belong below the registry's folder, or was
+            withdrawn, or the registry cannot be read or written.
     """
     license = None if license is None else _checked_license(license)
     tree, registry = read_registry(config)
@@ -145,9 +147,26 @@ def add(
         if isinstance(found, InputError):
             raise found
     found_models = [found for found in described if isinstance(found, DescribedModel)]
+    _refuse_withdrawn(tree, found_models)
     if registry.stock is None:
         return adder.proposals(found_models, rows, id, describer)
     return adder.written(found_models, rows, id, license is not None)
+
+
+def _refuse_withdrawn(tree: Tree, models: Sequence[DescribedModel]) -> None:
+    """Raise InputError if a model, or a file of it, was withdrawn."""
+    known = withdrawn.read(Checkout(tree)).by_digest
+    for described in models:
+        variants = [described.int8] if described.int8 is not None else []
+        for model in (described.model, *variants):
+            for file in model.files:
+                entry = known.get(file.sha256 or "")
+                if entry is not None:
+                    raise InputError(
+                        f"{file.path} has the digest of {entry.id!r}, which {entry.why}",
+                        help="A withdrawn model does not come back. Export it again, with other "
+                        "bytes.",
+                    )
 
 
 def _checked_license(license: str) -> str:

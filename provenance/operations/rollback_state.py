@@ -25,6 +25,7 @@ from provenance.errors import InputError, UnavailableError
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.releases import Release, ReleaseOrder, is_version, release_of
 from provenance.gate.finding import Report, Verdict
+from provenance.registry.withdrawn import WithdrawnError, entries_of
 
 VERSION: Final = 2
 FORMER: Final = 1
@@ -73,6 +74,7 @@ class Seen:
                     "summary": r.sha256,
                     "version": r.version,
                     "previous": r.previous,
+                    **({_WITHDRAWN: [w.as_json() for w in r.withdrawn]} if r.withdrawn else {}),
                 }
                 for name, r in sorted(releases.items())
             },
@@ -80,7 +82,8 @@ class Seen:
         data = (json.dumps(value, indent=2) + "\n").encode("ascii")
         if len(data) > limits.DOCUMENT:
             raise InputError(
-                f"state file {self._path}: too many registries for one file ({len(releases):,})",
+                f"state file {self._path}: too many registries for one file ({len(releases):,})"
+                ", with the models that they have withdrawn",
                 help="Use a state file for each publisher.",
             )
         write_named_file(self._path, data)
@@ -151,16 +154,21 @@ def _read(path: Path) -> Mapping[str, Release]:
 
 _FORMER_FIELDS: Final = frozenset(("order", "summary"))
 _FIELDS: Final = _FORMER_FIELDS | {"version", "previous"}
+_WITHDRAWN: Final = "withdrawn"
+"""The field of a release that withdraws models."""
 
 
 def _release(path: Path, name: str, entry: Any, fields: frozenset[str]) -> Release:
-    if isinstance(entry, dict) and entry.keys() == fields:
+    optional = {_WITHDRAWN} if fields == _FIELDS else set()
+    if isinstance(entry, dict) and entry.keys() - optional == fields:
         order, sha256 = ReleaseOrder.from_json(entry["order"]), entry["summary"]
         version, previous = entry.get("version"), entry.get("previous")
         named = version is None or is_version(version)
         follows = previous is None or is_sha256(previous)
         if order is not None and is_sha256(sha256) and named and follows:
-            return Release(name, order, sha256, version, previous)
+            with contextlib.suppress(WithdrawnError):
+                withdrawn = entries_of(entry.get(_WITHDRAWN, []))
+                return Release(name, order, sha256, version, previous, withdrawn)
     raise _malformed(path, f"holds a release of {name[:100]!r} that cannot be read")
 
 

@@ -207,6 +207,14 @@ def test_a_baseline_accepts_only_a_complete_withdrawal(
     assert codes(tree, "check", "--baseline", "git:HEAD") == rules
 
 
+def test_a_withdrawn_model_is_not_added(tree: Path) -> None:
+    remove(tree, "a", "--reason", REASON)
+    (tree / "m/a.onnx").rename(tree / "m/new.onnx")
+    done = run_cli("add", "m/new.onnx", cwd=tree)
+    assert (done.code, "withdrawn on" in done.err) == (2, True)
+    assert ids(tree) == ["b", "c"]
+
+
 def test_a_withdrawn_row_is_not_restored(tree: Path) -> None:
     withdraw(tree)
     before = (tree / "m/models.json").read_bytes()
@@ -380,6 +388,25 @@ def test_the_summary_beside_a_model(
     sign_again(summary, signer, change or (lambda statement: None))
     args = ("verify-model", "m/a.onnx", "--bundle", "m/bundles/a.sigstore.json", "--key")
     assert codes(withdrawn_release, *args, str(key.public)) == rules
+
+
+def test_a_state_file_remembers_what_was_withdrawn(
+    tree: Path, key: KeyPair, tmp_path: Path
+) -> None:
+    old, state = shutil.copytree(tree, tmp_path / "old"), tmp_path / "seen.json"
+    args = ("--key", str(key.public), "--state", str(state))
+    withdraw(tree, "a", "--replaced-by", "b")
+    assert release(tree, key).code == 0
+    assert codes(tree, "verify-release", "m", *args) == set()
+    written = json.loads(state.read_text())
+    (known,) = written["releases"].values()
+    assert known["withdrawn"] == entries(tree)
+    model = ("verify-model", "m/a.onnx", "--bundle", "m/bundles/a.sigstore.json")
+    assert codes(old, *model, *args) == {"USE008", "USE012"}
+    known["withdrawn"] = [{}]
+    state.write_text(json.dumps(written))
+    done = run_cli(*model, *args, cwd=old)
+    assert (done.code, "cannot be read" in done.err) == (2, True)
 
 
 def test_an_unreadable_summary_beside_a_model_does_not_matter(

@@ -21,6 +21,7 @@ class ModelWithdrawn(Requirement):
     Compares the digests of the model and of its external data with those that a trusted release
     summary lists as withdrawn. The summary is that of `--summary`, or the one beside the bundle or
     the model. It does not have to be required, and it may be of a later release than the model.
+    With `--state FILE`, releases that were used before count as well.
 
     ## Why it matters
     The bundle of a withdrawn model stays valid forever. Only a later summary says that the
@@ -72,8 +73,10 @@ class ModelWithdrawn(Requirement):
 
 
 def _withdrawn(case: Case) -> Mapping[str, Withdrawal]:
-    """Return what trusted release summaries withdraw, by digest."""
+    """Return what trusted summaries, and releases that were used before, withdraw, by digest."""
     found: dict[str, Withdrawal] = {}
+    for release in (case.evidence.seen or {}).values():
+        found |= by_digest(release.withdrawn)
     for summary in (case.evidence.summary, *case.evidence.advisories):
         statement = case.signed_statement(summary)
         if statement is not None and releases.predicate_of(statement) is not None:
