@@ -279,7 +279,6 @@ ROW = json.dumps({"models": [{"id": "x", "onnx": "x.onnx", "sha256": "0" * 64}]}
         ("pyproject.toml", "[tool.provenance]", [], "a configuration exists already"),
         ("pyproject.toml", "[", [], "not TOML"),
         ("x.json", '{"models": []}', ["--registry", "x.json"], "x.json: not an index of models"),
-        ("model/registry.json", "{}", [], "no registry found"),
     ],
 )
 def test_init_refuses(

@@ -43,6 +43,9 @@ WIDTH = {"shutil"}  # click reads the width of the terminal
 COMMAND_LINES: dict[str, tuple[str, set[str]]] = {
     "init": ("-C ../new", {*JUDGES, "subprocess", "shutil", "difflib", "yaml"}),
     "hash": ("", {"google.protobuf"}),
+    "add": ("model/new.onnx", {*JUDGES, "subprocess", "shutil", "difflib"}),
+    "list": ("", {*VERIFIES, "shutil"}),
+    "remove": ("ext --reason text", {*JUDGES, "subprocess", "shutil", "difflib"}),
     "check": ("", JUDGES),
     "promote": ("--ensemble ens", {*JUDGES, "subprocess", "shutil"}),
     "restore": ("--baseline .", {"subprocess", "shutil"}),

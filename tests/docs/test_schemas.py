@@ -17,6 +17,7 @@ from tests.docs.pages import ROOT, fences, read, require_none
 PACKAGED = ROOT / "provenance" / "schemas"
 EXPLAINED = {
     "ensemble-seed.schema.json": "docs/predicates/ensemble-seed-v1.md",
+    "models.schema.json": "docs/registry.md",
     "registry-row.schema.json": "docs/predicates/registry-row-v1.md",
     "release-summary.schema.json": "docs/predicates/release-summary-v1.md",
     "report.schema.json": "docs/output.md",

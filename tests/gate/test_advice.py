@@ -306,6 +306,8 @@ CASES: Final = [
     Advice("REG106", "registry-too-large-for-its-consumer", "Shorten",
            edited(REGISTRY, text("x" * 1_048_576, ""))),
     Advice("REG115", "digest-in-another-spelling", "provenance check --fix", command),
+    Advice("REG116", "withdrawn-model-in-a-row", "Remove the row: provenance remove",
+           then(command, edited("model/m.onnx", remove()))),
     Advice("LIC204", "license-misspelt", "Write Apache-2.0 if", license_named, since=("BAS806",)),
     Advice("LIC205", "release-changed-license", "sign again: provenance release", command),
     Advice("LIC205", "release-changed-license", "Put the signed value back",
@@ -359,6 +361,8 @@ CASES: Final = [
     Advice("BAS803", "baseline-sidecar-unchanged", 'name the digests: "sha256"',
            edited("model/m.json", describe("m.onnx"))),
     Advice("BAS815", "baseline-bundle-unchanged", "provenance release", command),
+    Advice("BAS812", "withdrawal-gone-since-the-baseline", "Entries are only ever added",
+           about_back),
     Advice("BAS804", "baseline-promoted-by-hand", 'Say "smoke": true until', value),
     Advice("BAS807", "baseline-registry-field-gone", "provenance restore", command),
     Advice("BAS807", "baseline-registry-field-gone", "[[deferral]] of BAS807", deferred,
@@ -436,6 +440,7 @@ CASES: Final = [
     Advice("PIP013", "pipeline-refused-by-a-rule-of-its-own", "--signer URI --output", command),
     Advice("PIP014", "pipeline-file-unseen", "or move it elsewhere",
            edited("model/seeds.link.json", remove())),
+    Advice("ATT714", "withdrawal-gone-since-the-release", "Put it back into", about_back),
     # Requirements of a consumer
     Advice("USE001", "require-a-row-of-a-plain-signature", "Ask the publisher", fetched),
     Advice("USE006", "require-a-summary-of-another-bundle", "Fetch the model, its bundle", fetched),
@@ -465,7 +470,8 @@ BY_HAND: Final[dict[str, str]] = {
     **dict.fromkeys(("REG111", "REG112"), "where an index has its digests is a decision"),
     **dict.fromkeys(("ENS522", "ENS523"), "a model is trained or evaluated again"),
     **dict.fromkeys(("ENS524", "BAS816"), "which gate applies is a decision"),
-    **dict.fromkeys(("USE002", "USE003", "USE008", "USE009", "USE010"), _OTHERS),
+    "BAS813": "the end of a model is a decision",
+    **dict.fromkeys(("USE002", "USE003", "USE008", "USE009", "USE010", "USE012"), _OTHERS),
 }
 """Rules whose advice a test cannot follow, each with the reason."""
 

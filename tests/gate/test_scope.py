@@ -27,7 +27,7 @@ def listed(*text: str) -> set[str]:
 
 ENSEMBLES: Final = between("ENS501", "ENS521") - {"ENS516", "ENS517"}
 STEPS: Final = between("PIP001", "PIP014")
-USE: Final = between("USE001", "USE011")
+USE: Final = between("USE001", "USE012")
 WHOLE: Final = listed("ART311 SID415 BAS801 BAS807 BAS809")
 
 PROPERTIES: Final[dict[str, tuple[Callable[[Rule], bool], set[str]]]] = {
@@ -38,9 +38,9 @@ PROPERTIES: Final[dict[str, tuple[Callable[[Rule], bool], set[str]]]] = {
         | listed("ATT701 ATT702 ATT704 ATT705 ATT711 ATT712 ATT713")
         | USE,
     ),
-    "applies only to a single model": (
+    "does not apply to a registry: only to single models and downloaded releases": (
         lambda r: Target.REGISTRY not in r.applies,
-        listed("ATT711 ATT713 USE011"),
+        listed("ATT711 ATT713 USE011 USE012"),
     ),
     "applies to a release by its summary": (
         lambda r: Target.RELEASE in r.applies,
@@ -66,13 +66,13 @@ PROPERTIES: Final[dict[str, tuple[Callable[[Rule], bool], set[str]]]] = {
     "is not about rows": (
         lambda r: not r.about_rows,
         (ENSEMBLES - {"ENS503", "ENS504", "ENS506"})
-        | listed("ENS522 ENS523 ENS524 BAS810 BAS816")
+        | listed("ENS522 ENS523 ENS524 BAS810 BAS812 BAS813 BAS816")
         | WHOLE
         | STEPS,
     ),
     "needs trust": (
         lambda r: r.needs_trust,
-        {"LIC205"} | between("SIG601", "SIG608") | between("ATT701", "ATT713") | USE,
+        {"LIC205"} | between("SIG601", "SIG608") | between("ATT701", "ATT714") | USE,
     ),
     "gives consumers the same advice: they can neither edit nor sign": (
         lambda r: r.for_consumer,
@@ -86,7 +86,7 @@ PROPERTIES: Final[dict[str, tuple[Callable[[Rule], bool], set[str]]]] = {
     ),
     "only warns": (
         lambda r: r.severity is Severity.WARNING,
-        listed("ATT711 ATT713 BAS810 BAS815 REG106 REG109 REG111 REG112 REG115")
+        listed("ATT711 ATT713 BAS810 BAS813 BAS815 REG106 REG109 REG111 REG112 REG115")
         | listed("RUN005 RUN007 SID406 SID418"),
     ),
     "escalates another rule": (lambda r: bool(r.escalates), {"SID404"}),

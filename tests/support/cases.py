@@ -48,8 +48,8 @@ kinds; the most common ones are:
 
 An edit that changes nothing is an error. In an edit, `@digest:0@` stands for a digest of 64 zeros,
 or of another digit. In every text file of the tree, `@sha256:NAME@` becomes the digest of the file
-NAME in the same folder, and `@md5:NAME@` its MD5: after all of `make`, and after each edit of
-`then`. `{tree}`, `{outside}`,
+NAME in the same folder (in a statement: of its bundle), and `@md5:NAME@` its MD5: after all of
+`make`, and after each edit of `then`. `{tree}`, `{outside}`,
 `{key}` and `{pub}` stand for the paths of the tree, of a folder beside it, and of the private and
 the public key of the run; they are replaced in commands, environment variables, paths and texts.
 
@@ -620,8 +620,8 @@ def _statement(w: Workshop, path: Path, *, by: str = "release", **to: Any) -> No
     """The statement of a bundle, changed as `_edited` describes and signed by a key of the run."""
     bundle = json.loads(path.read_text("utf-8"))
     statement = _edited(json.loads(base64.b64decode(bundle["dsseEnvelope"]["payload"])), **to)
-    signer = w.signer(by)
-    path.write_text(json.dumps(dsse_bundle(json.dumps(statement).encode(), signer)), "utf-8")
+    payload = _filled(json.dumps(statement).encode(), path.parent)
+    path.write_text(json.dumps(dsse_bundle(payload, w.signer(by))), "utf-8")
 
 
 def _countersign(w: Workshop, path: Path, *, of: str, by: str = "second") -> None:
