@@ -307,7 +307,7 @@ CASES: Final = [
            edited(REGISTRY, text("x" * 1_048_576, ""))),
     Advice("REG115", "digest-in-another-spelling", "provenance check --fix", command),
     Advice("REG116", "withdrawn-model-in-a-row", "Remove the row: provenance remove",
-           then(command, edited("model/m.onnx", remove()))),
+           then(command, edited("model/m.onnx", remove())), since=("BAS813",)),
     Advice("LIC204", "license-misspelt", "Write Apache-2.0 if", license_named, since=("BAS806",)),
     Advice("LIC205", "release-changed-license", "sign again: provenance release", command),
     Advice("LIC205", "release-changed-license", "Put the signed value back",
