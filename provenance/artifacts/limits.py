@@ -53,6 +53,9 @@ YAML_ALIASES = 100
 REGISTRY = 32 * MIB
 """The registry. A row takes about 1 KiB: room for 30,000 models."""
 
+ENTRY = 256 * KIB
+"""The entry of a row, as JSON: the bundle repeats it, and so does every copy of the bundle."""
+
 INDEX = 4 * MIB
 """An index file in YAML or TOML, whose parsers take half a second for a megabyte."""
 

@@ -6,9 +6,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from provenance.artifacts import limits
 from provenance.attestations import predicates
 from provenance.attestations.signed_row import (
     COMPANION,
@@ -18,7 +20,8 @@ from provenance.attestations.signed_row import (
     REGISTRY_ROW,
     SignedFile,
 )
-from provenance.attestations.statement import Statement, Subject
+from provenance.attestations.statement import Statement, StatementError, Subject
+from provenance.errors import InputError
 from provenance.evidence import classification, expected_statements
 from provenance.evidence.evidence import Evidence
 from provenance.evidence.rows import FileEvidence, RowEvidence
@@ -82,7 +85,12 @@ def row_files(row: RowEvidence) -> tuple[SignedFile, ...]:
 def row_statement(
     evidence: Evidence, row: RowEvidence, deferrals: Sequence[Mapping[str, Any]]
 ) -> Statement:
-    """Return the statement of the row bundle. The row has passed, so all of its files were read."""
+    """Return the statement of the row bundle. The row has passed, so all of its files were read.
+
+    Raises:
+        InputError: If the entry of the row is too large to be signed, or a value does not fit the
+            predicate.
+    """
     described = [
         (Subject(s.name, s.sidecar.digest.sha256), s.sidecar.claimed_sha256)
         for s in expected_statements.sidecars_of(row)
@@ -96,18 +104,26 @@ def row_statement(
         entry.verbatim,
         file.mapping.sha256,
     )
-    return predicates.statement(
-        REGISTRY_ROW,
-        expected_statements.row_subjects(row),
-        predicates.registry_row(
-            canonical_row(evidence, row),
-            row_files(row),
-            source,
-            described,
-            {m.name: m.facts for m in row.models if m.facts is not None},
-            deferrals,
-        ),
+    predicate = predicates.registry_row(
+        canonical_row(evidence, row),
+        row_files(row),
+        source,
+        described,
+        {m.name: m.facts for m in row.models if m.facts is not None},
+        deferrals,
     )
+    where = f"{file.path}: row {row.label}"
+    size = len(json.dumps(entry.verbatim, ensure_ascii=False, separators=(",", ":")).encode())
+    if size > limits.ENTRY:
+        raise InputError(
+            f"{where}: its entry is {size:,} bytes of JSON; at most {limits.ENTRY:,} are signed",
+            help="Move what does not describe the model out of the entry.",
+        )
+    try:
+        subjects = expected_statements.row_subjects(row)
+        return predicates.statement(REGISTRY_ROW, subjects, predicate)
+    except StatementError as e:
+        raise InputError(f"{where}: {e}", help="Correct the row or its sidecar.") from e
 
 
 def _role(row: RowEvidence, file: FileEvidence) -> str:

@@ -22,8 +22,10 @@ _SHOWN: Final = 20
 def render(done: Initialised, style: Style) -> str:
     """Return what was written, with a line for each part of the configuration."""
     lines = [f"{style.good('WRITTEN')}: {printable(done.path)}"]
-    lines += _index(done.found, style)
-    lines += _first(done, style)
+    if done.first is None:
+        lines += _index(done.found, style)
+    else:
+        lines += _first(done.first, style)
     lines += [f"  trusts the key {printable(key)}" for key in done.keys]
     for signer in done.signers:
         if signer.unsure is None:
@@ -73,12 +75,10 @@ def _index(found: Proposal, style: Style) -> Iterator[str]:
         yield f"  {style.quiet('not used')}: {len(found.others) - _OTHERS:,} more files like these"
 
 
-def _first(done: Initialised, style: Style) -> Iterator[str]:
+def _first(first: FirstRegistry, style: Style) -> Iterator[str]:
     """Yield what is in a registry that was written for models without an index."""
-    first = done.first
-    if first is None:
-        return
-    yield f"{style.good('WRITTEN')}: {printable(first.path)}, a row for each ONNX model"
+    rows = count(len(first.rows), "row")
+    yield f"{style.good('WRITTEN')}: {printable(first.path)}, {rows}, one for each ONNX model"
     companions = list(dict.fromkeys(name for row in first.rows for name in row.companions))
     if companions:
         yield f"  further files of these rows: {printable(joined(companions))}"

@@ -43,7 +43,7 @@ WIDTH = {"shutil"}  # click reads the width of the terminal
 COMMAND_LINES: dict[str, tuple[str, set[str]]] = {
     "init": ("-C ../new", {*JUDGES, "subprocess", "shutil", "difflib", "yaml"}),
     "hash": ("", {"google.protobuf"}),
-    "add": ("model/new.onnx", {*JUDGES, "subprocess", "shutil", "difflib"}),
+    "add": ("model/ext.onnx", {*JUDGES, "subprocess", "shutil", "difflib"}),
     "list": ("", {*VERIFIES, "shutil"}),
     "remove": ("ext --reason text", {*JUDGES, "subprocess", "shutil", "difflib"}),
     "check": ("", JUDGES),

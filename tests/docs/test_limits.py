@@ -18,6 +18,7 @@ ROWS = dict(re.findall(r"^\| (.+?) \| (.+?) \|$", read("docs/threat-model.md"), 
 STATED = {
     "registry": f"{at.REGISTRY // MIB} MiB, {at.ROWS:,} rows",
     "sidecars, manifests, verdicts, configuration": f"{at.DOCUMENT // MIB} MiB each",
+    "the entry of a row that is signed": f"{at.ENTRY // KIB} KiB",
     "bundles": f"{at.BUNDLE // MIB} MiB each",
     "layouts": f"{at.LAYOUT // MIB} MiB each",
     "links": f"{at.LINK // MIB} MiB each, {at.LINK_FILES:,} in a folder",

@@ -20,7 +20,7 @@ import pytest
 
 import provenance
 from provenance import InputError
-from provenance.artifacts import journal
+from provenance.artifacts import journal, limits
 from provenance.artifacts.replacing import STAGING
 from tests.operations.workspace import REPOSITORY, Workspace, codes, make_workspace
 from tests.support.folders import cannot_exchange
@@ -283,3 +283,11 @@ def test_a_planted_journal_cannot_write_outside_the_repository(unreleased: Works
     with pytest.raises(InputError, match="leaves the repository"):
         unreleased.release()
     assert not (unreleased.root.parent / "escaped.sigstore.json").exists()
+
+
+def test_an_entry_that_is_too_large_to_be_signed_writes_nothing(unreleased: Workspace) -> None:
+    unreleased.edit_registry(lambda rows: rows[0].update(notes="x" * limits.ENTRY))
+    before = unreleased.snapshot()
+    with pytest.raises(InputError, match="at most 262,144 are signed"):
+        unreleased.release()
+    assert unreleased.snapshot() == before

@@ -344,6 +344,7 @@ def test_the_command_prints_json(kept: Repository) -> None:
         "baseline": "../baseline",
         "written": True,
         "declared": [],
+        "withdrawn": [],
         "lost": [
             {"row": "plain", "field": "opset", "refused": why},
             {"row": "plain", "field": "license", "refused": None},

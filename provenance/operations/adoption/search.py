@@ -107,6 +107,11 @@ def search(tree: Tree, listing: Listing, named: str | None = None) -> Proposal |
             )
         if not found:
             _refuse_unproved(every)
+            if read.unread:
+                raise InputError(
+                    f"no index of models found, but {notes[0]}",
+                    help="If one of them is the index: provenance init --registry PATH",
+                )
     problem: InputError | None = None
     found.sort(key=lambda c: c.documents[0].path)
     found.sort(key=lambda c: c.rank, reverse=True)
