@@ -156,7 +156,7 @@ STORY: Final[Mapping[str, Scene]] = {
     "promoted": Scene(
         "production",
         ('provenance promote --ensemble fr_regressor_v2_ensemble_v1; echo "exit $?"',),
-        ('+ "smoke": false', "pyproject.toml:8: SID402", "PROMOTED", "exit 0"),
+        ('+ "smoke": false', "pyproject.toml:9: SID402", "PROMOTED", "exit 0"),
     ),
     "promoted-undeferred": Scene(
         "promoted",
