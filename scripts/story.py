@@ -7,6 +7,7 @@ reader would type them, on a copy of `model/` with its own configuration and a f
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 
@@ -24,6 +25,7 @@ _FINGERPRINT = re.compile(r"((?<=\bkey )(?:\S+ )?\(|; key hint: )sha256 [0-9a-f]
 _TIME = re.compile(r"\b\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z\b")
 _COMMIT = re.compile(r"(?<=git:main )\([0-9a-f]{12}\)")
 _KEY_ID = re.compile(r"\b[0-9a-f]{8}(?=\.link\b)|(?<= by )[0-9a-f]{8}\b")
+_DAY = re.compile(r'((?<=withdrawn on )|(?<="date": "))\d{4}-\d{2}-\d{2}')
 _RUNTIME = re.compile(r"(?<=\bonnxruntime )\d[\w.]*")
 _TOOLS: Final = (
     ("provenance", "-m provenance "),
@@ -393,6 +395,74 @@ STORY: Final[Mapping[str, Scene]] = {
         ("no trusted signer", "exit 2"),
         "downloads",
     ),
+    "tutorial-first": Scene(
+        None,
+        (
+            "ls models",
+            "provenance init",
+            "provenance keygen -q ../keys/release",
+            "cp ../keys/release.pub .",
+            "cat >> provenance.toml <<'END'\n\n[[trust.key]]\npath = \"release.pub\"\n\n[[gate]]\n"
+            'metric = "RMSE"\nthreshold = 1.4\ndirection = "lower"\nmembers = "$.rmse.*"\n'
+            'rows = ["score"]\nEND',
+            "provenance check",
+            "provenance promote --ensemble score | tail -1",
+            'provenance release --signer file:../keys/release.key; echo "exit $?"',
+            'provenance verify; echo "exit $?"',
+        ),
+        ("6 rows", "PROMOTED: score, 3 rows", "exit 0", "OK: 6 rows verified", "exit 0"),
+        tree="models",
+    ),
+    "tutorial-retire": Scene(
+        "tutorial-first",
+        (
+            "mkdir ../user && cp models/preview.onnx models/bundles/preview.* release.pub ../user/",
+            'provenance remove -q preview --reason "wrong order of inputs" \\\n'
+            "    --replaced-by quality_regressor_q_v1 | tail -5",
+            "rm models/preview.onnx models/bundles/preview.sigstore.json",
+            "provenance release -q --signer file:../keys/release.key | tail -1",
+            "cp models/bundles/models.json.vsa.sigstore.json ../user/",
+            'provenance verify-model ../user/preview.onnx --key release.pub; echo "exit $?"',
+        ),
+        ("WITHDRAWN: 1 digest", "OK: 5 rows verified", "USE012", "exit 1"),
+    ),
+    "tutorial-rotate": Scene(
+        "tutorial-first",
+        (
+            "provenance keygen -q ../keys/second",
+            "cp ../keys/second.pub .",
+            "cat >> provenance.toml <<'END'\n\n[[trust.key]]\npath = \"second.pub\"\nEND",
+            "provenance release --signer file:../keys/second.key | tail -2",
+            "sed -i '/^\\[\\[trust.key/{N;/release.pub/{N;d}}' provenance.toml && rm release.pub",
+            "provenance release --signer file:../keys/second.key | tail -2",
+            'provenance verify -q | tail -1; provenance list preview; echo "exit $?"',
+        ),
+        ("10 bundles written", "1 bundle written", "OK: 6 rows verified", "exit 0"),
+    ),
+    "tutorial-replace": Scene(
+        "tutorial-first",
+        (
+            "git init -q -b main && git add . && git -c user.name=author -c user.email=author@"
+            "example.org commit -q -m models",
+            "cp ../export/preview.onnx models/",
+            "provenance hash preview --write --accept preview",
+            'provenance check --baseline git:main; echo "exit $?"',
+            "provenance release --signer file:../keys/release.key | tail -2",
+            'provenance check --baseline git:main | tail -1; echo "exit $?"',
+        ),
+        ("WRITTEN", "BAS815", "OK: 6 rows", "exit 0"),
+    ),
+    "tutorial-import": Scene(
+        "tutorial-first",
+        (
+            "cp ../export/upstream.onnx ../export/upstream.json models/",
+            "provenance add -q models/upstream.onnx --license MIT | tail -3",
+            "cat models/upstream.json",
+            "provenance promote upstream | tail -1",
+            'provenance release --signer file:../keys/release.key | tail -2; echo "exit $?"',
+        ),
+        ("license MIT", "PROMOTED", "OK: 7 rows verified", "exit 0"),
+    ),
     "no-signer": Scene("release", ('provenance release; echo "exit $?"',), ("no signer", "exit 4")),
 }
 """The scenes. A scene comes before those that continue it."""
@@ -455,6 +525,7 @@ class Stage:
             check=False,
         )
         text = done.stdout.decode("utf-8").replace(f"{here}{os.sep}", "")
+        text = _DAY.sub("<day>", text)
         text = _TIME.sub("<time>", _KEY_ID.sub("<key>", _COMMIT.sub("(<commit>)", text)))
         return _RUNTIME.sub("<version>", _FINGERPRINT.sub(r"\1sha256 <fingerprint>", text))
 
@@ -504,8 +575,45 @@ def _catalogue(here: Path) -> None:
     (here / "model" / "catalogue.json").write_text(text, "utf-8")
 
 
+def _models(here: Path) -> None:
+    """Make a folder of six models without an index, and what was exported later beside it."""
+    models, exported = here / "models", here.parent / "export"
+    models.mkdir(parents=True)
+    shutil.copy(ROOT / "LICENSE", here)
+    for path in (ROOT / "model").glob("quality_regressor_*.onnx*"):
+        shutil.copy(path, models)
+    members = []
+    corpus = {"path": "corpus/clips.jsonl", "sha256": hashlib.sha256(b"clips").hexdigest()}
+    for seed in range(3):
+        member: dict[str, Any] = {"id": f"score_seed{seed}", "seed": seed}
+        name = f"{member['id']}.onnx"
+        shutil.copy(ROOT / "model" / f"{SEED}{seed}.onnx", models / name)
+        member["sha256"] = hashlib.sha256((models / name).read_bytes()).hexdigest()
+        members.append(member | {"onnx": name})
+        record = {"kind": "fr", "training_recipe": {"epochs": 300}, "corpus": corpus}
+        _write(models / f"{member['id']}.json", member | record)
+    _write(models / "score.json", {"id": "score", "kind": "fr_ensemble", "members": members})
+    rmse = {"0": 1.30, "1": 1.32, "2": 1.31}
+    _write(models / "score_evaluation.json", {"corpus": corpus, "rmse": rmse})
+    shutil.copy(ROOT / "model" / f"{SEED}3.onnx", models / "preview.onnx")
+    exported.mkdir()
+    shutil.copy(ROOT / "model" / f"{SEED}4.onnx", exported / "preview.onnx")
+    shutil.copy(ROOT / "model" / f"{SEED}4.onnx", exported / "upstream.onnx")
+    origin = {"source": "https://example.org/upstream/v1", "license": "MIT"}
+    sha256 = hashlib.sha256((exported / "upstream.onnx").read_bytes()).hexdigest()
+    _write(
+        exported / "upstream.json",
+        {"id": "upstream", "kind": "fr", "sha256": sha256, "origin": origin},
+    )
+
+
+def _write(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
+
+
 TREES: Final[Mapping[str, Callable[[Path], None]]] = {
     "reference": _set_up,
     "catalogue": _catalogue,
+    "models": _models,
 }
 """The trees that a scene can start from."""
