@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import field
+from dataclasses import field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
@@ -100,6 +100,13 @@ class IndexFile:
     def source(self) -> SourceMap:
         """The position of each value of a JSON file. The text is scanned on first use."""
         return SourceMap(self.text)
+
+    def opened(self, text: str) -> IndexFile:
+        """Return a copy that looks for positions in `text`, its text, without unpacking it."""
+        copy = replace(self)
+        if self.format is Format.JSON:
+            vars(copy)["source"] = SourceMap(text)
+        return copy
 
     def position(self, location: JsonPath) -> Position | None:
         """Return the position of a value, or of the nearest container around it."""

@@ -205,6 +205,7 @@ def parse_bytes(data: bytes, path: str, index: Index | None = None) -> Registry:
     found, packed = digest.of_bytes(data), pack(data)
     try:
         text = index_file.decoded(data)
+        del data  # a large registry takes tens of megabytes
         value = index_file.value_of(text, format, repeated)
     except index_file.IndexFormatError as e:
         help = "Correct the file, or set `registry` in the configuration to the registry's path."
@@ -232,11 +233,12 @@ def parse_bytes(data: bytes, path: str, index: Index | None = None) -> Registry:
     if file.is_stock and isinstance(value, dict):
         file = replace(file, members={k: v for k, v in value.items() if k != _STOCK_KEY})
     file = replace(file, not_rows=tuple(not_rows))
+    opened = file.opened(text)  # only while the rows are read: the text stays packed
     if index.is_stock:
-        rows = tuple(_stock_rows(file, nodes))
+        rows = tuple(_stock_rows(opened, nodes))
         return Registry((file,), rows, file.base)
     try:
-        return Registry((file,), *_mapped(file, nodes))
+        return Registry((file,), *_mapped(opened, nodes))
     except MappingError as e:
         raise InputError(f"{path}: {e}", help=e.help) from e
 
