@@ -32,13 +32,14 @@ class Scope:
     Attributes:
         folders: The folders with the files. None of them is below another.
         bundle_folders: The folders with bundles.
-        config: The configuration file, or None if it is kept elsewhere.
+        others: Files elsewhere that are part of the release, if they exist: the configuration and
+            the list of withdrawn models.
         named: The registry and the files that it names.
     """
 
     folders: tuple[str, ...]
     bundle_folders: tuple[str, ...]
-    config: str | None
+    others: tuple[str, ...]
     named: tuple[str, ...]
 
 

@@ -71,7 +71,7 @@ def layout(
     expires: str,
     folders: Sequence[str],
     bundle_folders: Sequence[str],
-    config: str | None,
+    others: Sequence[str],
     required: Sequence[str],
 ) -> dict[str, Any]:
     """Return the payload of the layout.
@@ -81,7 +81,7 @@ def layout(
         expires: A time in UTC, `2026-12-31T00:00:00Z`.
         folders: The folders with the files of the release.
         bundle_folders: The folders with bundles.
-        config: The configuration file, or None if it is not part of the release.
+        others: Files of the release elsewhere.
         required: Files that must exist in the end.
 
     Raises:
@@ -92,7 +92,7 @@ def layout(
 
     bundles = [_below(folder, f"*{SUFFIX}") for folder in bundle_folders]
     release = [_below(folder, "*") for folder in folders]
-    release += [glob.escape(config)] if config else []
+    release += map(glob.escape, others)
     expected = _step_rules(bundles)
     payload = {
         "_type": "layout",

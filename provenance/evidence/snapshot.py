@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Take a snapshot: the digest of every file of a release at one moment.
 
-A release consists of the files below the folders of the registry and its bundles, and the
-configuration. in-toto leaves out files with certain names, so links do not contain them. A release
-must neither name nor contain such a file.
+A release consists of the files below the folders of the registry and its bundles, of the
+configuration, and of the list of withdrawn models. in-toto leaves out files with certain names, so
+links do not contain them. A release must neither name nor contain such a file.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from provenance.evidence.facts import RowFacts
 from provenance.evidence.progress import Progress
 from provenance.evidence.rows import RowEvidence
 from provenance.evidence.workers import map_in_threads
-from provenance.registry import reading
+from provenance.registry import reading, withdrawn
 from provenance.registry.registry import Registry
 
 
@@ -55,7 +55,7 @@ def scope_of(config: Config, registry: Registry | None = None) -> Scope:
     return Scope(
         folders=tuple(sorted(f for f in folders if not any(_is_below(f, o) for o in folders))),
         bundle_folders=tuple(sorted(bundles)),
-        config=config.path if config.is_in_root else None,
+        others=(*((config.path,) if config.is_in_root else ()), withdrawn.FILE),
         named=tuple(sorted(named)),
     )
 
@@ -84,7 +84,7 @@ def unseen(scope: Scope, listed: Inventory, named: Iterable[str] = ()) -> tuple[
     They are among those `listed` in its folders, those of the scope, and those further `named`. A
     folder represents all files below it.
     """
-    names = {*scope.named, *named, *((scope.config,) if scope.config else ())}
+    names = {*scope.named, *named, *scope.others}
     names |= {f"{folder}/" for folder in scope.folders}
     kept: list[str] = []
     for path in sorted({*listed.unseen, *(n for n in names if left_out_by(n) is not None)}):
@@ -120,7 +120,7 @@ def take(config: Config, progress: Progress | None = None) -> dict[str, str]:
     tree, scope = Tree.at(config.root), scope_of(config)
     listed = inventory(tree, scope.folders)
     need_seen(unseen(scope, listed))
-    files = {*listed.files, *([scope.config] if scope.config else [])}
+    files = {*listed.files, *filter(tree.exists, scope.others)}
     read = hash_files(tree, sorted(files), progress)
     for found in read.values():
         if isinstance(found, FileError):

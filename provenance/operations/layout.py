@@ -21,6 +21,7 @@ from provenance.evidence.collect_pipeline import LayoutRequest
 from provenance.evidence.progress import Progress
 from provenance.frozen import dataclass
 from provenance.operations.load_evidence import load_evidence
+from provenance.registry import withdrawn
 from provenance.signing import pem
 from provenance.signing.functionary import functionary_key, open_functionary
 from provenance.signing.key_uris import SIGNER
@@ -77,6 +78,8 @@ def layout(
     always = {config.registry}  # the files that name all others
     if config.is_in_root:
         always.add(config.path)
+    if evidence.withdrawn is not None and evidence.withdrawn.text is not None:
+        always.add(withdrawn.FILE)
     if evidence.summary is not None:
         always.add(evidence.summary.path)
     listed = inventory(evidence.root, scope.folders)
@@ -88,7 +91,7 @@ def layout(
         expires=expires,
         folders=scope.folders,
         bundle_folders=scope.bundle_folders,
-        config=scope.config,
+        others=scope.others,
         required=required,
     )
     left_out = len({*named} - {*required})

@@ -111,6 +111,13 @@ class Withdrawals:
         member = source.find((_LIST, number))
         return START if member is None else source.position(member.start)
 
+    def place_of(self, id: str) -> Position | None:
+        """Return the position of the entry of an id or else of the file, or None without a file."""
+        if self.text is None:
+            return None
+        ids = [entry.id for entry in self.entries]
+        return self.position(ids.index(id)) if id in ids else START
+
     def lacking(self, others: Iterable[Withdrawal]) -> list[Withdrawal]:
         """Return those of `others` that this file does not have unchanged."""
         return lacking(self.entries, others)

@@ -519,7 +519,7 @@ def test_a_layout_that_in_toto_does_not_accept_is_not_signed() -> None:
             expires="some day",
             folders=(),
             bundle_folders=(),
-            config=None,
+            others=(),
             required=(),
         )
 

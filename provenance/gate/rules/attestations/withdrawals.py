@@ -47,6 +47,7 @@ class WithdrawalForgotten(SignatureRule):
                 "it was released",
                 f"Put it back into {withdrawn.FILE}, as it was released.",
                 path=withdrawn.FILE if now.text is not None else evidence.registry.path,
+                position=now.place_of(entry.id),
                 about=withdrawn.FILE,
             )
 

@@ -49,6 +49,7 @@ class WithdrawalGone(BaselineRule):
                 f"{'was changed' if here else 'is gone'}; {baseline.name} has it",
                 f"{put_back(baseline, withdrawn.FILE)}. Entries are only ever added to it.",
                 path=withdrawn.FILE if now.text is not None else case.evidence.registry.path,
+                position=now.place_of(entry.id),
                 about=withdrawn.FILE,
             )
 
