@@ -144,7 +144,7 @@ def _registry(
             f"{folder}: neither a registry nor ONNX models found",
             help="Name the registry: provenance init --registry PATH",
         )
-    found = search(tree, list_files(tree), first.path)
+    found = search(tree, listing, first.path, first.digests)
     assert found is not None  # it was written just now
     return found, first
 

@@ -110,18 +110,22 @@ def list_files(tree: Tree) -> Listing:
 class Disk:
     """Looks up files and computes their digests, each once.
 
+    The SHA-256 of the files in `known`, by path, was computed before.
+
     Attributes:
         listing: The files of the tree.
         unhashed: The number of files that were not hashed, because `MAX_HASHED` was reached.
     """
 
-    def __init__(self, tree: Tree, listing: Listing) -> None:
+    def __init__(
+        self, tree: Tree, listing: Listing, known: Mapping[str, str] | None = None
+    ) -> None:
         self.listing = listing
         self.unhashed = 0
         self._tree = tree
         self._left = MAX_HASHED
         self._stored: dict[str, Stored] = {}
-        self._digests: dict[str, dict[str, str]] = {}
+        self._digests = {path: {"sha256": sha256} for path, sha256 in (known or {}).items()}
 
     def has(self, path: str) -> bool:
         """Return whether a file or a Git LFS pointer is at `path`."""

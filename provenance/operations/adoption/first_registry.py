@@ -91,12 +91,14 @@ class FirstRegistry:
         path: The registry, relative to the root.
         rows: Its rows.
         skipped: The models that are not in it, each with the reason.
+        digests: The SHA-256 of each file of the rows, by its path relative to the root.
         shares: Whether rows share files.
     """
 
     path: str
     rows: tuple[FirstRow, ...]
-    skipped: tuple[tuple[str, str], ...] = ()
+    skipped: tuple[tuple[str, str], ...]
+    digests: Mapping[str, str]
     shares: bool = False
 
     @property
@@ -175,6 +177,7 @@ def write_first_registry(
         path,
         tuple(_first_row(model, ids[model.name], names[model.name]) for model in found),
         tuple(sorted(skipped)),
+        {f.path: f.sha256 for m in found for f in (*m.model_files, *m.companions) if f.sha256},
         _shares(rows),
     )
 

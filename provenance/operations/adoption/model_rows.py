@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 from functools import cached_property
 from typing import Any, Final
@@ -46,6 +46,12 @@ class DescribedModel:
     int8: ModelEvidence | None
     companions: tuple[FileEvidence, ...]
     license: FoundLicense
+
+    @property
+    def model_files(self) -> Iterator[FileEvidence]:
+        """The model and its int8 variant, each with its external data."""
+        for model in (self.model, *([self.int8] if self.int8 is not None else [])):
+            yield from model.files
 
     @property
     def of_bytes(self) -> dict[str, Any]:

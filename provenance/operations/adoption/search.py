@@ -8,7 +8,7 @@ the reader of registries makes of it.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -78,18 +78,24 @@ class _Candidate:
         return all(draft.rows == "$" and draft.covers <= covered for draft in self.drafts)
 
 
-def search(tree: Tree, listing: Listing, named: str | None = None) -> Proposal | None:
+def search(
+    tree: Tree,
+    listing: Listing,
+    named: str | None = None,
+    known: Mapping[str, str] | None = None,
+) -> Proposal | None:
     """Return the proposed reading of the index, or None if none is found.
 
     Args:
         tree: The repository.
         listing: Its files.
         named: The path of the index that the user named, or None to choose the best.
+        known: The SHA-256 of files that were hashed before, by path.
 
     Raises:
         InputError: If the named index cannot be read.
     """
-    disk = Disk(tree, listing)
+    disk = Disk(tree, listing, known)
     notes: list[str] = []
     if named is not None:
         found = list(_candidates([(read_named(tree, named),)], disk))
