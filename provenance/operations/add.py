@@ -16,6 +16,7 @@ from typing import Any, Final
 from provenance.artifacts import license_names, paths, spdx, writing
 from provenance.artifacts.baseline import Checkout
 from provenance.artifacts.documents.json_edit import Edit
+from provenance.artifacts.documents.strict_json import same
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.writing import Change
 from provenance.attestations import bundle as bundles
@@ -33,10 +34,11 @@ from provenance.operations.adoption.model_rows import (
     ids_for,
     is_sidecar_of,
     is_variant_of_another,
+    listed,
     url_of,
 )
 from provenance.operations.load_evidence import read_registry
-from provenance.registry import withdrawn
+from provenance.registry import reading, withdrawn
 from provenance.registry.index_file import IndexFile
 from provenance.registry.proposed_row import ProposedRow, proposed_row
 from provenance.registry.registry import Registry
@@ -137,9 +139,9 @@ def add(
             help="Add them one by one, or without --id.",
         )
     further = _further(tree, registry, names, companions)
-    _Adder(tree, registry).check_shared(names, further)
-    describer = Describer(tree, registry, progress or Progress())
     adder = _Adder(tree, registry)
+    adder.check_shared(names, further)
+    describer = Describer(tree, registry, progress or Progress())
     rows = {name: adder.row_of(name, id) for name in names}
     listed = {name: adder.companions(row, further) for name, row in rows.items()}
     described = describer.describe(names, listed, license)
@@ -149,7 +151,7 @@ def add(
     found_models = [found for found in described if isinstance(found, DescribedModel)]
     _refuse_withdrawn(tree, found_models)
     if registry.stock is None:
-        return adder.proposals(found_models, rows, id, describer)
+        return adder.proposals(found_models, rows, id)
     return adder.written(found_models, rows, id, license is not None)
 
 
@@ -157,16 +159,13 @@ def _refuse_withdrawn(tree: Tree, models: Sequence[DescribedModel]) -> None:
     """Raise InputError if a model, or a file of it, was withdrawn."""
     known = withdrawn.read(Checkout(tree)).by_digest
     for described in models:
-        variants = [described.int8] if described.int8 is not None else []
-        for model in (described.model, *variants):
-            for file in model.files:
-                entry = known.get(file.sha256 or "")
-                if entry is not None:
-                    raise InputError(
-                        f"{file.path} has the digest of {entry.id!r}, which {entry.why}",
-                        help="A withdrawn model does not come back. Export it again, with other "
-                        "bytes.",
-                    )
+        for file in described.model_files:
+            entry = known.get(file.sha256 or "")
+            if entry is not None:
+                raise InputError(
+                    f"{file.path} has the digest of {entry.id!r}, which {entry.why}",
+                    help="A withdrawn model does not come back. Export it again, with other bytes.",
+                )
 
 
 def _checked_license(license: str) -> str:
@@ -196,7 +195,7 @@ def _checked_license(license: str) -> str:
         near = difflib.get_close_matches(name, sorted(spdx.known_ids()), 1, 0.75)
         own = spdx.own_id(name[:80], spdx.Kind.LICENSE)
         help = f"Did you mean {near[0]}? " if near else ""
-        help += f"For a license of your own: --license {own}" if own else f"{help}Use an SPDX id."
+        help += f"For a license of your own: --license {own}" if own else "Use an SPDX id."
     raise InputError(f"--license: {shown} is not on the SPDX license list", help=help)
 
 
@@ -333,9 +332,8 @@ class _Adder:
                 f"{file.path}: the key `{registry.repeated_keys[0][:60]}` is repeated in an object",
                 help="Keep one of the two. Until then, no row is written.",
             )
-        refused = self._refused(file)
-        new = [m.name for m in models if rows[m.name] is None]
-        ids = {new[0]: id} if id is not None and new else ids_for(new, registry.labels)
+        refused = self._refused()
+        ids = self._ids(models, rows, id)
         text, added = file.text, []
         for model in models:
             row = rows[model.name]
@@ -359,14 +357,19 @@ class _Adder:
         writing.write_changes(self.tree, [change])
         return Addition(registry.path, tuple(added), change.diff)
 
-    def _reread(self, file: IndexFile, text: str) -> Registry:
-        from provenance.registry import reading
+    def _ids(
+        self, models: Sequence[DescribedModel], rows: Mapping[str, Row | None], id: str | None
+    ) -> Mapping[str, str]:
+        """Return the id of each model without a row, by the model's name."""
+        new = [model.name for model in models if rows[model.name] is None]
+        return {new[0]: id} if id is not None and new else ids_for(new, self.registry.labels)
 
+    def _reread(self, file: IndexFile, text: str) -> Registry:
         if text == file.text:
             return self.registry
         return reading.parse_bytes(text.encode("utf-8"), file.path, file.mapping)
 
-    def _refused(self, file: IndexFile) -> frozenset[str]:
+    def _refused(self) -> frozenset[str]:
         """Return the keys that the registry's own schema does not allow in a row."""
         schema = registry_schema(self.tree, self.registry, KEYS)
         return frozenset(schema.undeclared) if schema is not None else frozenset()
@@ -406,11 +409,9 @@ class _Adder:
         models: Sequence[DescribedModel],
         rows: Mapping[str, Row | None],
         id: str | None,
-        describer: Describer,
     ) -> Addition:
         """Return the rows to write by hand into an index of another shape."""
-        new = [m.name for m in models if rows[m.name] is None]
-        ids = {new[0]: id} if id is not None and new else ids_for(new, self.registry.labels)
+        ids = self._ids(models, rows, id)
         found: list[AddedRow] = []
         proposals: list[ProposedRow] = []
         for model in models:
@@ -467,8 +468,6 @@ def _for_row(row: Row, license: FoundLicense) -> FoundLicense:
 
 def _merged(row: Row, model: DescribedModel) -> list[Any]:
     """Return `files` of a row with new digests, and with new companions at the end."""
-    from provenance.operations.adoption.model_rows import listed
-
     new = {file.name: listed(file) for file in model.companions}
     present = row.verbatim.get("files")
     found: list[Any] = []
@@ -511,16 +510,14 @@ def _added(
 
 
 def _updated(path: str, row: Row, values: Mapping[str, Any], model: DescribedModel) -> AddedRow:
-    from provenance.artifacts.documents.strict_json import same
-
-    changed = tuple(_changed(row, values, same))
+    changed = tuple(_changed(row, values))
     after = {**row.verbatim, **values}
     todo = tuple(k for k, v in after.items() if isinstance(v, str) and v.startswith(TODO))
     source = model.license.source if "license" in values else None
     return AddedRow(row.label, path, False, changed, str(after.get("license")), source, todo)
 
 
-def _changed(row: Row, values: Mapping[str, Any], same: Any) -> Iterator[str]:
+def _changed(row: Row, values: Mapping[str, Any]) -> Iterator[str]:
     for key, value in values.items():
         if value is None:
             if key in row.verbatim:

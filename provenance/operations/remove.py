@@ -12,7 +12,7 @@ import shlex
 from collections import Counter
 from collections.abc import Iterator
 
-from provenance.artifacts import writing
+from provenance.artifacts import limits, writing
 from provenance.artifacts.baseline import Checkout
 from provenance.artifacts.paths import Tree
 from provenance.artifacts.writing import Change
@@ -209,8 +209,8 @@ def _write_entry(tree: Tree, gone: Withdrawals, entry: Withdrawal) -> str:
     same = [e for e in gone.entries if e.id == entry.id and e.digests == entry.digests]
     if same and entry.digests:  # an interrupted run wrote it
         return ""
-    if len(gone.entries) >= _most():
-        raise InputError(f"{withdrawn.FILE}: at most {_most():,} entries can be read")
+    if len(gone.entries) >= limits.WITHDRAWN:
+        raise InputError(f"{withdrawn.FILE}: at most {limits.WITHDRAWN:,} entries can be read")
     text = gone.with_entry(entry)
     withdrawn.parse(text.encode("utf-8"))  # never write what cannot be read
     change = Change(withdrawn.FILE, gone.text or "", text)
@@ -219,12 +219,6 @@ def _write_entry(tree: Tree, gone: Withdrawals, entry: Withdrawal) -> str:
     else:
         writing.write_changes(tree, [change])
     return change.diff
-
-
-def _most() -> int:
-    from provenance.artifacts import limits
-
-    return limits.WITHDRAWN
 
 
 def _to_delete(registry: Registry, row: Row) -> RowToDelete:
