@@ -23,7 +23,14 @@ from provenance.gate.rules.sidecars.current import pairs
 from provenance.registry.rows import Row
 
 
-class EvidenceUnchanged(BaselineRule):
+class _OfSuccessors(BaselineRule):
+    """A rule that also compares a new row with the removed row whose file it took over."""
+
+    def former(self, baseline: BaselineEvidence, row: RowEvidence) -> FormerRow | None:
+        return baseline.former(row) or baseline.taken.get(row.index)
+
+
+class EvidenceUnchanged(_OfSuccessors):
     """A model changed since the baseline, but its sidecar did not.
 
     ## What it does
@@ -45,9 +52,6 @@ class EvidenceUnchanged(BaselineRule):
 
     code = "BAS803"
     slug = "evidence-unchanged"
-
-    def former(self, baseline: BaselineEvidence, row: RowEvidence) -> FormerRow | None:
-        return baseline.former(row) or baseline.taken.get(row.index)
 
     def compare(
         self, case: Case, baseline: BaselineEvidence, row: RowEvidence, former: FormerRow
@@ -96,7 +100,7 @@ class EvidenceUnchanged(BaselineRule):
         return all(is_mentioned(now, sidecar) for _, now in changed.values())
 
 
-class BundleSuperseded(BaselineRule):
+class BundleSuperseded(_OfSuccessors):
     """A bundle describes another row than today's.
 
     ## What it does
@@ -118,9 +122,6 @@ class BundleSuperseded(BaselineRule):
     code = "BAS815"
     slug = "bundle-superseded"
     severity = Severity.WARNING
-
-    def former(self, baseline: BaselineEvidence, row: RowEvidence) -> FormerRow | None:
-        return baseline.former(row) or baseline.taken.get(row.index)
 
     def compare(
         self, case: Case, baseline: BaselineEvidence, row: RowEvidence, former: FormerRow
