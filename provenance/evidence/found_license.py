@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find the license of a model that no row describes yet, with the source of the answer.
 
-Sources, the first that says something: the front matter of the nearest README.md, `model_license`
-in the model's metadata, and the nearest license file. Where a source is ambiguous, or two of them
-disagree, the license is left to the author as a text that begins with TODO.
+The first source that names a license counts: the front matter of the nearest README.md,
+`model_license` in the model's metadata, or the nearest license file. Where a source is ambiguous,
+or two of them disagree, the license is left to the author as a text that begins with TODO.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ MAX_READ: Final = 512 * limits.MIB
 """Bytes of all files that are read, most of which are not parsed."""
 
 _MAX_SHAPES: Final = 50
-"""Different shapes of documents with one name, or in one folder, that are told apart."""
+"""The maximum number of different shapes of documents with one name, or in one folder."""
 
 _NO_INDEX: Final = frozenset(
     (FILE, PYPROJECT, "package.json", "package-lock.json", "composer.lock", "tsconfig.json")
